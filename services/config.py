@@ -1,0 +1,161 @@
+"""`lineside.toml`, read into frozen typed objects. Every value can be overridden by `LINESIDE_<SECTION>_<KEY>`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge.settings import SettingsError, convert
+
+Positive = Annotated[int, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class Broker(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where messages come from and verdicts go to."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    client_id: str = "lineside"
+    """Stable: the broker keeps this client's session, and what was not acknowledged, under it."""
+    username: str = ""
+    password: str = ""
+    """Better given as LINESIDE_BROKER_PASSWORD, or as a file by `password_file`."""
+    password_file: str = ""
+    ca_file: str = ""
+    """Set to speak TLS: the authority that signed the broker's certificate."""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+class Journal(Struct, frozen=True, forbid_unknown_fields=True):
+    """The durable queue between collector and pipeline."""
+
+    max_bytes: Positive = 4 * 2**30
+    """Bound on its size; at the bound the collector stops acknowledging until the pipeline has caught up."""
+    min_free_bytes: Positive = 256 * 2**20
+    """The collector also stops when the disk has less than this left."""
+
+
+class Judge(Struct, frozen=True, forbid_unknown_fields=True):
+    """How welds are judged."""
+
+    learn_n: Annotated[int, Meta(ge=8, le=1000)] = 20
+    """Welds of a stream before its reference is used; until then its welds are `unjudged: learning`."""
+    limit_sigma: Annotated[float, Meta(gt=0)] = 6.0
+    """Distance from the reference beyond which a weld is a defect."""
+    conditioning_n: Annotated[int, Meta(ge=0)] = 40
+    """Welds of a gun after a cap change that are `unjudged: conditioning`."""
+    max_age_days: Positive = 366
+    """A source time older than this is rejected: the clock was never set."""
+    max_ahead_s: Positive = 300
+    """A source time this far in the future is rejected."""
+    max_payload_bytes: Positive = 4 * 2**20
+    max_samples: Positive = 20_000
+    """Per curve."""
+    remember_ids: Positive = 1_000_000
+    """How many weld ids are remembered to recognise a second delivery."""
+
+
+class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where results go."""
+
+    backend: Literal["duckdb", "influxdb"] = "duckdb"
+    url: str = "http://127.0.0.1:8086"
+    org: str = "lineside"
+    bucket: str = "lineside"
+    token: str = ""
+    """Better given as LINESIDE_STORE_TOKEN, or as a file by `token_file`."""
+    token_file: str = ""
+
+
+class Archive(Struct, frozen=True, forbid_unknown_fields=True):
+    """The curve archive."""
+
+    good_share: Share = 0.2
+    """Share of the good welds whose curves are kept; those of defects and unjudged welds always are."""
+    keep_days: Positive = 90
+    max_reject_bytes: Positive = 256 * 2**20
+    """Bound on the dead-letter folder; the oldest rejected payloads go first."""
+
+
+class Api(Struct, frozen=True, forbid_unknown_fields=True):
+    """The web address."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8800
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything."""
+
+    data_dir: str = "data"
+    """Journal, state, embedded store and curve archive."""
+    plant: str = ""
+    """Path of `plant.toml`; empty: every spot is new."""
+    broker: Broker = Broker()
+    journal: Journal = Journal()
+    judge: Judge = Judge()
+    store: StoreSettings = StoreSettings()
+    archive: Archive = Archive()
+    api: Api = Api()
+
+    @property
+    def data(self) -> Path:
+        """The data folder as a path."""
+        return Path(self.data_dir)
+
+
+def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the file (or take the defaults when `path` is None), then the environment, then the secret files.
+
+    Raises `SettingsError`, naming the key or variable, what came and what was expected.
+    """
+    raw: dict[str, Any] = {}
+    if path is not None:
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: {error}") from None
+    config = convert(raw, Config, str(path))
+    config = _from_environment(config, os.environ if environ is None else environ)
+    broker, store = config.broker, config.store
+    return msgspec.structs.replace(
+        config,
+        broker=msgspec.structs.replace(broker, password=_secret(broker.password, broker.password_file)),
+        store=msgspec.structs.replace(store, token=_secret(store.token, store.token_file)),
+    )
+
+
+def _from_environment(config: Config, environ: Mapping[str, str]) -> Config:
+    for name in sorted(name for name in environ if name.startswith("LINESIDE_")):
+        key = name.removeprefix("LINESIDE_").lower()
+        section, _, rest = key.partition("_")
+        if key in Config.__struct_fields__:
+            config = convert({**_plain(config), key: environ[name]}, Config, name, strict=False)
+        elif section in Config.__struct_fields__ and rest:
+            inner = {**_plain(getattr(config, section)), rest: environ[name]}
+            config = convert({**_plain(config), section: inner}, Config, name, strict=False)
+        else:
+            convert({key: environ[name]}, Config, name)
+    return config
+
+
+def _plain(settings: Struct) -> dict[str, Any]:
+    return dict(msgspec.to_builtins(settings))
+
+
+def _secret(value: str, file: str) -> str:
+    if value or not file:
+        return value
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"secret file {file}: {error.strerror}") from None

@@ -1,0 +1,57 @@
+"""What lies behind a verdict, as the API reads it: curves, references and rejected payloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The curves of one weld, each of the same length, evenly spaced by `dt_us`."""
+
+    dt_us: int
+    current_ka: NDArray[np.float32]
+    voltage_v: NDArray[np.float32]
+    force_kn: NDArray[np.float32] | None
+    displacement_mm: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReference:
+    """What is normal for one (spot, program)."""
+
+    program: str
+    n: int
+    """Welds learnt from."""
+    version: int
+    learning: bool
+    centre: NDArray[np.float64]
+    """(F,) per feature of `models.welds.features.FEATURES`, NaN while unknown."""
+    sigma: NDArray[np.float64]
+    """(F,) likewise."""
+    band_ms: NDArray[np.float64]
+    """(G,) time from the first to the last sample with current, ms."""
+    band_centre_uohm: NDArray[np.float64]
+    """(G,) resistance, NaN where no current flows."""
+    band_sigma_uohm: NDArray[np.float64]
+    """(G,) likewise."""
+
+
+class Evidence(Protocol):
+    """Methods are safe to call from any thread."""
+
+    def curve(self, ordinal: int) -> Curve | None:
+        """Return the curves of the weld with that ordinal, or None when they were not kept."""
+
+    def kept(self, ordinals: list[int]) -> set[int]:
+        """Return those of `ordinals` whose curves are kept."""
+
+    def references(self, spot: str) -> list[StreamReference]:
+        """Return the reference of each programme seen on a spot."""
+
+    def reject_payload(self, seq: int) -> bytes | None:
+        """Return the bytes of a rejected message, or None when they are no longer kept."""

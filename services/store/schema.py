@@ -1,0 +1,149 @@
+"""The rows that travel between pipeline, stores and API, as Arrow schemas.
+
+Times are int64 ns UTC. Strings are never null (empty when unknown); numbers may be null where stated.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from models.welds.features import FEATURES
+
+VERDICTS = ("ok", "defect", "unjudged")
+
+WELD = pa.schema(
+    [
+        ("ordinal", pa.int64()),  # counts accepted welds of one edge: names the curve in the archive
+        ("weld_id", pa.string()),
+        ("time_ns", pa.int64()),  # with spot and program: the key
+        ("received_ns", pa.int64()),
+        ("site", pa.string()),
+        ("area", pa.string()),
+        ("line", pa.string()),
+        ("cell", pa.string()),
+        ("gun", pa.string()),
+        ("spot", pa.string()),
+        ("program", pa.string()),
+        ("body", pa.string()),
+        ("wear_count", pa.int64()),  # -1: not counted
+        ("verdict", pa.string()),  # one of VERDICTS
+        ("cause", pa.string()),  # a key of models.welds.causes; "" when ok
+        ("lead", pa.string()),  # the feature that decided; "" when none did
+        ("score", pa.float32()),  # largest distance from the reference, sigmas; null when not compared
+        ("value", pa.float32()),  # of the lead feature
+        ("centre", pa.float32()),  # its reference
+        ("sigma", pa.float32()),
+        ("reference_n", pa.int64()),  # welds the reference had learnt from
+        ("reference_version", pa.int64()),
+        ("late", pa.bool_()),  # older than what its stream had already judged, or marked historical
+        ("new_spot", pa.bool_()),  # not in the plant model
+        *((name, pa.float32()) for name in FEATURES),  # null where undefined
+        *((f"z_{name}", pa.float32()) for name in FEATURES),  # null where not compared
+    ]
+)
+
+TALLY_GROUPS = ("site", "area", "line", "cell", "gun", "spot", "program", "cause", "body")
+"""What rates can be grouped by; `shift` and time buckets are made of time ranges."""
+
+BODY = pa.schema(
+    [
+        ("body", pa.string()),
+        ("first_ns", pa.int64()),
+        ("last_ns", pa.int64()),
+        ("ok", pa.int64()),
+        ("defect", pa.int64()),
+        ("unjudged", pa.int64()),
+        ("spots", pa.int64()),  # distinct spots welded
+        ("missing", pa.int64()),  # expected spots without a weld; 0 while the body is still in the shop
+        ("complete", pa.bool_()),  # the body has left, or has all its spots
+        ("verdict", pa.string()),  # ok: complete, none missing, no defect, something judged; defect; or unjudged
+    ]
+)
+
+SPOT_STATE = pa.schema(
+    [
+        ("spot", pa.string()),
+        ("program", pa.string()),
+        ("site", pa.string()),
+        ("area", pa.string()),
+        ("line", pa.string()),
+        ("cell", pa.string()),
+        ("gun", pa.string()),
+        ("time_ns", pa.int64()),  # of the latest weld
+        ("weld_id", pa.string()),
+        ("verdict", pa.string()),
+        ("cause", pa.string()),
+        ("score", pa.float32()),
+        ("new_spot", pa.bool_()),
+    ]
+)
+
+AGV = pa.schema(
+    [
+        ("agv", pa.string()),
+        ("manufacturer", pa.string()),
+        ("serial", pa.string()),
+        ("version", pa.string()),
+        ("time_ns", pa.int64()),  # of the newest message of any topic
+        ("connection", pa.string()),
+        ("x_m", pa.float64()),  # null until it has said
+        ("y_m", pa.float64()),
+        ("theta_rad", pa.float64()),
+        ("map_id", pa.string()),
+        ("driving", pa.bool_()),  # null until it has said
+        ("operating_mode", pa.string()),
+        ("battery_percent", pa.float64()),
+        ("charging", pa.bool_()),
+        ("emergency_stop", pa.string()),
+        ("order_id", pa.string()),
+        ("activity", pa.string()),  # offline, error, charging, driving, acting, blocked, idle or manual
+        ("errors", pa.string()),  # JSON list of {type, level, description}
+        ("messages", pa.int64()),
+        ("lost", pa.int64()),  # gaps in headerId, summed over topics
+    ]
+)
+
+EVENT = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("time_ns", pa.int64()),
+        ("received_ns", pa.int64()),
+        ("site", pa.string()),
+        ("area", pa.string()),
+        ("line", pa.string()),
+        ("cell", pa.string()),
+        ("kind", pa.string()),
+        ("gun", pa.string()),
+        ("spot", pa.string()),
+        ("program", pa.string()),
+        ("note", pa.string()),
+    ]
+)
+
+REJECT = pa.schema(
+    [
+        ("seq", pa.int64()),  # journal sequence number of the message; with item: the key
+        ("item", pa.int64()),
+        ("received_ns", pa.int64()),
+        ("source", pa.string()),
+        ("topic", pa.string()),
+        ("path", pa.string()),
+        ("came", pa.string()),
+        ("expected", pa.string()),
+        ("bytes", pa.int64()),  # size of the payload; the bytes themselves are in the dead-letter folder
+    ]
+)
+
+SOURCE = pa.schema(
+    [
+        ("source", pa.string()),
+        ("received", pa.int64()),
+        ("stored", pa.int64()),
+        ("rejected", pa.int64()),
+        ("duplicate", pa.int64()),
+        ("pending", pa.int64()),
+        ("last_received_ns", pa.int64()),
+        ("last_time_ns", pa.int64()),  # newest source time; 0 when none was readable
+        ("clock_offset_ms", pa.float64()),  # receive time minus source time, of the newest live item; null until known
+    ]
+)
