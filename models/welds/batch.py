@@ -51,21 +51,39 @@ class WeldBatch:
     def take(self, start: int, stop: int) -> WeldBatch:
         """Return welds `start:stop` as a batch of their own (curves are views, not copies)."""
         low, high = self.offsets[start], self.offsets[stop]
+        return self._replace(slice(start, stop), self.offsets[start : stop + 1] - low, slice(low, high))
+
+    def select(self, keep: NDArray[np.bool_]) -> WeldBatch:
+        """Return the welds for which `keep` (n,) holds, in order, as a batch of their own."""
+        lengths = self.samples[keep]
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return self._replace(np.flatnonzero(keep), offsets, np.repeat(keep, self.samples))
+
+    def _replace(
+        self,
+        welds: slice | NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        samples: slice | NDArray[np.bool_],
+    ) -> WeldBatch:
+        def text(values: list[str]) -> list[str]:
+            return values[welds] if isinstance(welds, slice) else [values[k] for k in welds]
+
         return WeldBatch(
-            id=self.id[start:stop],
-            spot=self.spot[start:stop],
-            gun=self.gun[start:stop],
-            body=self.body[start:stop],
-            program=self.program[start:stop],
-            time_ns=self.time_ns[start:stop],
-            dt_us=self.dt_us[start:stop],
-            wear_count=self.wear_count[start:stop],
-            historical=self.historical[start:stop],
-            offsets=self.offsets[start : stop + 1] - low,
-            current_ka=self.current_ka[low:high],
-            voltage_v=self.voltage_v[low:high],
-            force_kn=self.force_kn[low:high],
-            displacement_mm=self.displacement_mm[low:high],
+            id=text(self.id),
+            spot=text(self.spot),
+            gun=text(self.gun),
+            body=text(self.body),
+            program=text(self.program),
+            time_ns=self.time_ns[welds],
+            dt_us=self.dt_us[welds],
+            wear_count=self.wear_count[welds],
+            historical=self.historical[welds],
+            offsets=offsets,
+            current_ka=self.current_ka[samples],
+            voltage_v=self.voltage_v[samples],
+            force_kn=self.force_kn[samples],
+            displacement_mm=self.displacement_mm[samples],
         )
 
     @property

@@ -1,0 +1,56 @@
+"""The verdict in words, for people and programs that read English; the web page says it in the reader's language."""
+
+from __future__ import annotations
+
+import math
+
+from models.welds.causes import CAUSES
+
+NAMES = {
+    "weld_time_ms": ("weld time", "ms"),
+    "current_rms_ka": ("current", "kA"),
+    "voltage_rms_v": ("voltage", "V"),
+    "energy_j": ("energy", "J"),
+    "r_alpha_uohm": ("R_α", "µΩ"),
+    "r_beta_uohm": ("R_β", "µΩ"),
+    "t_beta_ms": ("t_β", "ms"),
+    "r_end_uohm": ("R_end", "µΩ"),
+    "r_drop_uohm": ("R_β − R_end", "µΩ"),
+    "r_slope_uohm_per_ms": ("slope after β", "µΩ/ms"),
+    "step_uohm": ("largest step down of R", "µΩ"),
+    "force_mean_kn": ("electrode force", "kN"),
+}
+
+
+def sentence(
+    *,
+    verdict: str,
+    cause: str,
+    lead: str,
+    value: float | None,
+    centre: float | None,
+    sigma: float | None,
+    reference_n: int,
+) -> str:
+    """Return one sentence that says why a weld got its verdict.
+
+    `lead` is a name of `models.welds.features.FEATURES` or ""; numbers are None or NaN where there is none.
+    A weld is never said to have a good nugget: curves show conformity, only tests see the nugget.
+    """
+    if verdict == "unjudged":
+        more = f" ({reference_n} welds so far)" if cause == "learning" else ""
+        return f"Not judged: {CAUSES[cause]}{more}."
+    distance = _distance(lead, value, centre, sigma)
+    if verdict == "ok":
+        return f"Conforms to this spot's reference{'; ' if distance else ''}{distance}."
+    text = CAUSES[cause]
+    return f"{text[0].upper()}{text[1:]}{': ' if distance else ''}{distance}."
+
+
+def _distance(lead: str, value: float | None, centre: float | None, sigma: float | None) -> str:
+    if not lead or value is None or centre is None or not sigma or math.isnan(value + centre + sigma):
+        return ""
+    name, unit = NAMES[lead]
+    z = (value - centre) / sigma
+    side = "above" if z >= 0 else "below"
+    return f"{name} is {value:.4g} {unit}, {abs(z):.1f} σ {side} its reference of {centre:.4g} ± {sigma:.2g} {unit}"

@@ -1,0 +1,209 @@
+"""Recorded welds through the very judge that runs live, in the order of their time.
+
+The input is Parquet with the columns `weld_id, spot, program, time_ns, dt_us, current_ka, voltage_v` and optionally
+`force_kn, wear_count, body` and labels; the output has `id, verdict, cause, risk`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models.rates import wilson
+from models.scoring import auc
+from models.welds.batch import ABSENT_WEAR, WeldBatch
+from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, VERDICTS, JudgeSettings, Verdicts, WeldJudge
+
+REQUIRED = {
+    "weld_id": pa.string(),
+    "spot": pa.string(),
+    "program": pa.string(),
+    "time_ns": pa.int64(),
+    "dt_us": pa.int64(),
+    "current_ka": pa.list_(pa.float32()),
+    "voltage_v": pa.list_(pa.float32()),
+}
+OPTIONAL = {"force_kn": pa.list_(pa.float32()), "wear_count": pa.int64(), "body": pa.string()}
+CHUNK = 4096
+GOOD = "ok"
+"""The label of a good weld; every other label is a class of its own."""
+
+
+class BacktestError(ValueError):
+    """The file cannot be judged; the message names the column, what came and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """How well one label is found. Each figure is (value, low, high) of its 95 % interval, NaN where undefined."""
+
+    label: str
+    n: int
+    judged: int
+    """Those that got a verdict; the rest were unjudged."""
+    recall: tuple[float, float, float]
+    """Share of the judged ones called defect."""
+    precision: tuple[float, float, float]
+    """Of the welds called defect, among this label and the good ones, the share that has this label."""
+    auc: tuple[float, float, float]
+    """Of the risk, this label against the good ones, unjudged welds included with the risk they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a backtest found."""
+
+    welds: int
+    verdicts: dict[str, int]
+    causes: dict[str, int]
+    classes: list[ClassScore]
+    false_alarms: tuple[float, float, float] | None
+    """Share of judged good welds called defect, with labels."""
+
+
+def read_welds(path: Path) -> pa.Table:
+    """Read and check the file, sorted by time. Raises `BacktestError`."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BacktestError(f"{path}: {error}") from None
+    for name, kind in (REQUIRED | OPTIONAL).items():
+        if name not in table.column_names:
+            if name in REQUIRED:
+                raise BacktestError(f"{path}: column {name!r} is missing; expected {', '.join(REQUIRED)}")
+            continue
+        column = table[name]
+        try:
+            cast = column.cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise BacktestError(f"{path}: column {name!r} is {column.type}; expected {kind}") from None
+        if name in REQUIRED and cast.null_count:
+            raise BacktestError(f"{path}: column {name!r} has {cast.null_count} nulls; expected none")
+        table = table.set_column(table.column_names.index(name), name, cast)
+    lengths = pc.list_value_length(table["current_ka"])
+    odd = pc.or_(pc.not_equal(lengths, pc.list_value_length(table["voltage_v"])), pc.equal(lengths, 0))
+    if pc.any(odd).as_py():
+        row = pc.index(odd, True).as_py()
+        raise BacktestError(f"{path}: weld {table['weld_id'][row]} has curves of different lengths, or empty ones")
+    if pc.any(pc.less_equal(table["dt_us"], 0)).as_py():
+        raise BacktestError(f"{path}: column 'dt_us' has values of 0 or less; expected µs > 0")
+    return table.sort_by("time_ns")
+
+
+def to_batch(table: pa.Table) -> WeldBatch:
+    """Return rows of `read_welds` as a batch."""
+    offsets = np.concatenate(([0], np.cumsum(pc.list_value_length(table["current_ka"]).to_numpy()))).astype(np.int64)
+
+    def flat(name: str) -> NDArray[np.float32]:
+        values = pc.list_flatten(table[name]).combine_chunks()
+        return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float32)
+
+    nan = np.full(int(offsets[-1]), np.nan, dtype=np.float32)
+    force = nan
+    if "force_kn" in table.column_names:
+        force = nan.copy()
+        for k, value in enumerate(table["force_kn"]):
+            if value.is_valid and len(value) == offsets[k + 1] - offsets[k]:
+                force[offsets[k] : offsets[k + 1]] = value.values.to_numpy(zero_copy_only=False)
+    n = len(table)
+    wear = table["wear_count"].fill_null(ABSENT_WEAR).to_numpy() if "wear_count" in table.column_names else None
+    return WeldBatch(
+        id=table["weld_id"].to_pylist(),
+        spot=table["spot"].to_pylist(),
+        gun=[""] * n,
+        body=table["body"].fill_null("").to_pylist() if "body" in table.column_names else [""] * n,
+        program=table["program"].to_pylist(),
+        time_ns=table["time_ns"].to_numpy(),
+        dt_us=table["dt_us"].to_numpy(),
+        wear_count=np.full(n, ABSENT_WEAR, dtype=np.int64) if wear is None else wear,
+        historical=np.ones(n, dtype=np.bool_),
+        offsets=offsets,
+        current_ka=flat("current_ka"),
+        voltage_v=flat("voltage_v"),
+        force_kn=force,
+        displacement_mm=nan,
+    )
+
+
+def risk_of(verdicts: Verdicts, limit_sigma: float) -> NDArray[np.float64]:
+    """Return a risk 0..1 per weld that ranks like the distance: 0.5 at the limit, 1 for a weld without current.
+
+    A weld that was not compared has no distance; its risk is that of a weld at the reference, 0. It is a rank, not a
+    probability: nothing is calibrated.
+    """
+    score = np.nan_to_num(np.maximum(verdicts.score.astype(np.float64), 0.0), nan=0.0)
+    risk: NDArray[np.float64] = score / (score + limit_sigma)
+    risk[verdicts.cause == CAUSE_CODES.index("no_current")] = 1.0
+    return risk
+
+
+def judge_table(table: pa.Table, settings: JudgeSettings, progress: Callable[[int], None] = lambda _: None) -> pa.Table:
+    """Judge rows of `read_welds`; return `id, verdict, cause, risk` in their order. `progress` gets welds done."""
+    judge = WeldJudge(settings)
+    parts = []
+    for start in range(0, len(table), CHUNK):
+        batch = to_batch(table.slice(start, CHUNK))
+        verdicts = judge.judge(batch)
+        parts.append(
+            pa.table(
+                {
+                    "id": batch.id,
+                    "verdict": [VERDICTS[code] for code in verdicts.verdict],
+                    "cause": [CAUSE_CODES[code] for code in verdicts.cause],
+                    "risk": risk_of(verdicts, settings.limit_sigma),
+                }
+            )
+        )
+        progress(start + len(batch))
+    return pa.concat_tables(parts) if parts else pa.table({"id": [], "verdict": [], "cause": [], "risk": []})
+
+
+def report(scored: pa.Table, labels: pa.ChunkedArray | None) -> Report:
+    """Summarise what `judge_table` returned; with `labels` (one per row, null: unknown) also how right it was."""
+    verdict = np.array(scored["verdict"].to_pylist())
+    classes: list[ClassScore] = []
+    false_alarms = None
+    if labels is not None:
+        label = np.array(labels.cast(pa.string()).fill_null("").to_pylist())
+        risk = scored["risk"].to_numpy()
+        defect, judged = verdict == VERDICTS[DEFECT], verdict != VERDICTS[UNJUDGED]
+        good = label == GOOD
+        false_alarms = _share(int((good & defect).sum()), int((good & judged).sum()))
+        for name in sorted(set(label.tolist()) - {"", GOOD}):
+            mine = label == name
+            either = mine | good
+            classes.append(
+                ClassScore(
+                    label=name,
+                    n=int(mine.sum()),
+                    judged=int((mine & judged).sum()),
+                    recall=_share(int((mine & defect).sum()), int((mine & judged).sum())),
+                    precision=_share(int((mine & defect).sum()), int((either & defect).sum())),
+                    auc=auc(risk[either], mine[either]),
+                )
+            )
+    return Report(
+        welds=len(scored),
+        verdicts={name: int((verdict == name).sum()) for name in VERDICTS},
+        causes=dict(sorted(_counts(scored["cause"]).items(), key=lambda item: -item[1])),
+        classes=classes,
+        false_alarms=false_alarms,
+    )
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist() if row["values"]}
+
+
+def _share(part: int, whole: int) -> tuple[float, float, float]:
+    if not whole:
+        return float("nan"), float("nan"), float("nan")
+    low, high = wilson(part, whole)
+    return part / whole, float(low), float(high)

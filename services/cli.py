@@ -1,0 +1,224 @@
+"""The command line: `lineside demo | run | edge | serve | simulate | backtest | check`.
+
+Exit status: 0 done, 1 failed, 2 bad usage. Errors are one line on standard error, without a traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+
+from edge.settings import SettingsError
+from services.backtest import BacktestError
+from services.config import Config, load_config
+from services.state import StateError
+from services.store.protocol import StoreError
+from services.supervisor import Supervisor, WorkerFailedError
+
+app = typer.Typer(
+    name="lineside",
+    help="Watches a car-body plant live: judges every weld as it happens and keeps the evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+DEFAULT_CONFIG = Path("lineside.toml")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Settings file; without it ./lineside.toml when there is one.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print for machines.")]
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one line."""
+    try:
+        app()
+    except (SettingsError, StateError, StoreError, WorkerFailedError, BacktestError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"lineside: {error}", style="red", highlight=False, markup=False)
+        sys.exit(1)
+
+
+def stop_on_signal() -> threading.Event:
+    """Return an event that Ctrl-C and SIGTERM set."""
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    return stop
+
+
+def read_config(path: Path | None) -> Config:
+    """Return the settings of the file named, or of ./lineside.toml when there is one, or the defaults."""
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    return load_config(path)
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 8800,
+    hours: Annotated[float, typer.Option(min=0, max=168, help="Past production to fill in first.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=60, help="How much faster than 60 bodies an hour the plant runs.")
+    ] = 1.0,
+    broker: Annotated[str, typer.Option(help="A running broker, mqtt://host:port; without it one is started.")] = "",
+    data: Annotated[Path, typer.Option(help="Where everything is kept; a second start goes on from there.")] = Path(
+        "data/demo"
+    ),
+) -> None:
+    """Watch a simulated body shop: 3,000 weld spots, 40 guns, 200 AGVs. Nothing leaves this machine."""
+    from services.demo import DemoOptions, run_demo  # noqa: PLC0415 - `lineside --help` stays quick
+
+    options = DemoOptions(data, port, hours, speed, _broker_address(broker) if broker else None)
+    run_demo(options, Console(), stop_on_signal())
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Run everything on one machine, over the embedded store."""
+    settings = read_config(config)
+    if settings.store.backend != "duckdb":
+        raise SettingsError(
+            f"store.backend is {settings.store.backend!r}; `lineside run` works over duckdb. "
+            "Over InfluxDB run `lineside edge` and `lineside serve`"
+        )
+    _supervise(settings, "collector", "server")
+
+
+@app.command()
+def edge(config: ConfigOption = None) -> None:
+    """Run the part near the machines, collector and pipeline, writing to InfluxDB."""
+    settings = read_config(config)
+    _needs_influxdb(settings, "edge")
+    _supervise(settings, "collector", "pipeline")
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the web server over InfluxDB; curves and references are read from the edge's data folder."""
+    from services.evidence_files import FolderEvidence  # noqa: PLC0415
+    from services.logs import set_up_logging  # noqa: PLC0415
+    from services.serving import read_plant  # noqa: PLC0415
+    from services.serving import serve as serve_app  # noqa: PLC0415
+    from services.store import open_store  # noqa: PLC0415
+
+    settings = read_config(config)
+    _needs_influxdb(settings, "serve")
+    set_up_logging()
+    store = open_store(settings.store, settings.data)
+    try:
+        serve_app(settings, read_plant(settings), store, FolderEvidence(settings.data), stop_on_signal())
+    finally:
+        store.close()
+
+
+@app.command()
+def simulate(
+    broker: Annotated[str, typer.Option(help="Where to publish, mqtt://host:port.")] = "mqtt://127.0.0.1:1883",
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="TOML with the simulated plant; without it the default one.")
+    ] = None,
+    hours: Annotated[float, typer.Option(min=0, max=168, help="Past production to publish first.")] = 0.0,
+    speed: Annotated[float | None, typer.Option(min=0.1, max=60, help="How much faster the plant runs.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed gives another plant's luck.")] = None,
+    write_plant: Annotated[
+        Path | None, typer.Option("--write-plant", help="Write plant.toml and spots.csv into this folder and stop.")
+    ] = None,
+) -> None:
+    """Publish a body shop without hardware: weld curves, events and AGVs; every fault labelled on lineside-truth/v1."""
+    from services.logs import set_up_logging  # noqa: PLC0415
+    from services.simulating import SimulateOptions, run_simulate  # noqa: PLC0415
+
+    set_up_logging()
+    options = SimulateOptions(_broker_address(broker), settings, hours, speed, seed, write_plant)
+    run_simulate(options, stop_on_signal(), Console())
+
+
+@app.command()
+def backtest(
+    file: Annotated[Path, typer.Argument(help="Parquet with one weld a row.", exists=True, dir_okay=False)],
+    labels: Annotated[str, typer.Option(help="Column with the truth: ok, or the name of a fault.")] = "",
+    learn: Annotated[int, typer.Option(min=8, max=1000, help="Welds of a stream before its reference is used.")] = 20,
+    limit: Annotated[
+        float, typer.Option(min=0.1, help="Distance from the reference that makes a defect, sigmas.")
+    ] = 6.0,
+    out: Annotated[Path | None, typer.Option(help="Write id, verdict, cause and risk here (Parquet).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge recorded welds by the very code that runs live, in the order of their time."""
+    from services.backtesting import print_backtest  # noqa: PLC0415
+
+    print_backtest(file, labels, learn, limit, out, as_json=as_json)
+
+
+@app.command()
+def check(
+    topic: Annotated[str, typer.Argument(help="Topic of the message, e.g. lineside/v1/site/area/line/cell/weld.")],
+    file: Annotated[
+        Path | None, typer.Option(help="A payload in a file; without it messages are read live.", exists=True)
+    ] = None,
+    broker: Annotated[str, typer.Option(help="Where to listen, mqtt://host:port.")] = "mqtt://127.0.0.1:1883",
+    count: Annotated[int, typer.Option(min=1, help="Stop after this many live messages.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is accepted of your messages, and what is wrong with the rest: which item, which field, why."""
+    from services.checking import check_file, check_live  # noqa: PLC0415
+
+    if file is not None:
+        good = check_file(topic, file, as_json=as_json)
+    else:
+        good = check_live(topic, _broker_address(broker), count, stop_on_signal(), as_json=as_json)
+    raise typer.Exit(0 if good else 1)
+
+
+def _needs_influxdb(settings: Config, command: str) -> None:
+    if settings.store.backend != "influxdb":
+        raise SettingsError(
+            f"store.backend is {settings.store.backend!r}; `lineside {command}` works over influxdb, since an embedded "
+            "store belongs to one process. On one machine `lineside run` does all of it"
+        )
+
+
+def _supervise(settings: Config, *roles: str) -> None:
+    from services.demo import DataLock  # noqa: PLC0415
+    from services.logs import set_up_logging  # noqa: PLC0415
+    from services.serving import listen  # noqa: PLC0415
+    from services.workers import worker  # noqa: PLC0415
+
+    set_up_logging()
+    log = logging.getLogger("lineside")
+    stop = stop_on_signal()
+    with DataLock(settings.data):
+        if "server" in roles:
+            listen(settings.api.host, settings.api.port).close()
+        with Supervisor(log) as group:
+            for role in roles:
+                group.start(worker(role, settings))
+            group.watch(stop)
+
+
+def _broker_address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port or 1883
+    except ValueError:
+        port = 0
+    if parts.scheme != "mqtt" or not parts.hostname or not port:
+        raise typer.BadParameter(f"{url!r} is not a broker address; expected mqtt://host:port", param_hint="--broker")
+    return parts.hostname, port
+
+
+if __name__ == "__main__":
+    main()

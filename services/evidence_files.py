@@ -1,0 +1,81 @@
+"""Evidence read where it lies: beside a running pipeline from its memory, elsewhere from the files it writes."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from models.welds.features import BAND_POINTS
+from models.welds.judge import WeldJudge
+from services.curves import CurveReader
+from services.deadletter import read_dead_letter
+from services.evidence import Curve, StreamReference
+from services.layout import DataLayout
+from services.state import load_judge
+
+
+class FolderEvidence:
+    """Evidence in a data folder. References come from a live `judge` under `lock`, or its snapshot."""
+
+    def __init__(
+        self,
+        data: Path,
+        curves: CurveReader | None = None,
+        judge: WeldJudge | None = None,
+        lock: threading.Lock | None = None,
+    ) -> None:
+        self._layout = DataLayout(data)
+        self._curves = curves or CurveReader(self._layout.curves)
+        self._live = judge
+        self._lock = lock or threading.Lock()
+        self._saved: tuple[int, WeldJudge] | None = None
+
+    def curve(self, ordinal: int) -> Curve | None:
+        """Return the curves of the weld with that ordinal, or None when they were not kept."""
+        return self._curves.curve(ordinal)
+
+    def kept(self, ordinals: list[int]) -> set[int]:
+        """Return those of `ordinals` whose curves are kept."""
+        return self._curves.kept(ordinals)
+
+    def references(self, spot: str) -> list[StreamReference]:
+        """Return the reference of each programme seen on a spot."""
+        with self._lock:
+            judge = self._live or self._load()
+            return stream_references(judge, spot) if judge else []
+
+    def reject_payload(self, seq: int) -> bytes | None:
+        """Return the bytes of a rejected message, or None when they are no longer kept."""
+        return read_dead_letter(self._layout.rejects, seq)
+
+    def _load(self) -> WeldJudge | None:
+        try:
+            written = self._layout.state.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        if self._saved is None or self._saved[0] != written:
+            self._saved = (written, load_judge(self._layout.state))
+        return self._saved[1]
+
+
+def stream_references(judge: WeldJudge, spot: str) -> list[StreamReference]:
+    """Return what is normal for each programme of a spot."""
+    found = []
+    for program, row in judge.rows_of_spot(spot):
+        reference, rows = judge.references, np.array([row])
+        found.append(
+            StreamReference(
+                program=program,
+                n=int(reference.n[row]),
+                version=int(reference.version[row]),
+                learning=bool(reference.learning(rows)[0]),
+                centre=reference.centre[row].copy(),
+                sigma=reference.sigma(rows)[0],
+                band_ms=np.linspace(0.0, float(reference.span_ms[row]), BAND_POINTS),
+                band_centre_uohm=reference.band_centre[row].astype(np.float64),
+                band_sigma_uohm=reference.band_sigma(rows)[0],
+            )
+        )
+    return found

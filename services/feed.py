@@ -1,0 +1,91 @@
+"""What the pipeline tells the world as it happens: verdicts per cell and status, over MQTT.
+
+Nothing here is durable: the store is. A verdict is published after its commit, at most once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+import pyarrow as pa
+from edge.mqtt import BrokerSettings, new_client
+
+from edge.topics import Place
+from models.fleet.track import Agv
+from models.welds.explain import sentence
+from services.rows import agv_row
+from services.times import rfc3339
+
+NOWHERE = "_"
+"""Stands for the ISA-95 levels that a plant-wide message has not."""
+QUEUE_MESSAGES = 10_000
+"""Messages kept for a broker that is away; beyond it the feed has a hole, the store has none."""
+_FEED_COLUMNS = (
+    "spot", "program", "line", "cell", "gun", "body", "weld_id", "time_ns", "verdict", "cause", "score", "lead",
+    "value", "centre", "sigma", "late", "reference_n", "site", "area",
+)  # fmt: skip
+
+
+class Feed(Protocol):
+    """Where the pipeline publishes."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Send one message, without waiting for the broker."""
+
+
+class MqttFeed:
+    """Publishes over MQTT with QoS 1; reconnects by itself."""
+
+    def __init__(self, broker: BrokerSettings, log: logging.Logger) -> None:
+        self._client = new_client(broker, log)
+        self._client.max_queued_messages_set(QUEUE_MESSAGES)
+        self._client.connect_async(broker.host, broker.port)
+        self._client.loop_start()
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Send one message, without waiting for the broker."""
+        self._client.publish(topic, payload, qos=1, retain=retain)
+
+    def close(self) -> None:
+        """Disconnect; what is still queued is dropped."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def status_topic(site: str) -> str:
+    """Return the topic of plant-wide status."""
+    return Place(site, NOWHERE, NOWHERE, NOWHERE).topic("status")
+
+
+def verdict_messages(welds: pa.Table) -> list[tuple[str, bytes]]:
+    """Return (topic, payload) per cell for rows of `schema.WELD`: JSON lists as `docs/reference/live.md` shows them."""
+    cells: dict[str, list[dict[str, object]]] = defaultdict(list)
+    for row in welds.select(list(_FEED_COLUMNS)).to_pylist():
+        place = Place(row.pop("site"), row.pop("area"), row["line"], row["cell"])
+        cells[place.topic("verdict")].append(_weld_item(row))
+    return [(topic, msgspec.json.encode(items)) for topic, items in cells.items()]
+
+
+def agvs_message(agvs: Iterable[Agv]) -> bytes:
+    """Return the status message that carries AGVs that changed, as `GET /api/v1/agvs` shows them."""
+    return msgspec.json.encode({"kind": "agvs", "items": [agv_item(agv) for agv in agvs]})
+
+
+def agv_item(agv: Agv) -> Mapping[str, object]:
+    """Return one AGV as the API shows it."""
+    row = agv_row(agv)
+    item = {name: value for name, value in row.items() if name not in {"agv", "time_ns", "errors"}}
+    return {"id": agv.agv, "time": rfc3339(agv.time_ns), "errors": msgspec.json.decode(str(row["errors"])), **item}
+
+
+def _weld_item(row: dict[str, object]) -> dict[str, object]:
+    why = {name: row[name] for name in ("verdict", "cause", "lead", "value", "centre", "sigma", "reference_n")}
+    text = "" if row["verdict"] == "ok" else sentence(**why)  # type: ignore[arg-type]  # a row's values are untyped
+    row.pop("reference_n")
+    row["id"] = row.pop("weld_id")
+    row["time"] = rfc3339(int(str(row.pop("time_ns"))))
+    return {**row, "sentence": text}

@@ -1,0 +1,232 @@
+"""From the journal to results: decode, judge, count, commit, tell.
+
+    journal --decode--> items --intake--> rows --commit--> store, archive --publish--> verdict topic
+
+Everything that a message changes is in `PipelineState`. After a crash the last snapshot is loaded and the journal
+replayed from there: what the store already has is judged again, to bring the state back, and not committed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pyarrow.compute as pc
+from edge.journal import JournalGap, JournalMissing, JournalReader
+
+from edge.plant import Plant
+from edge.sources import Limits, Message, decode
+from models.fleet.track import Agv
+from services import feed as feeds
+from services import rows
+from services.config import Config
+from services.curves import CurveArchive
+from services.deadletter import DeadLetters
+from services.feed import Feed
+from services.files import replace_file
+from services.intake import Intake, Outcome
+from services.layout import DataLayout
+from services.progress import Progress
+from services.state import PipelineState, StateError
+from services.store import schema
+from services.store.protocol import Commit, Store, StoreError
+
+MAX_MESSAGES = 2000
+MAX_BYTES = 16 * 2**20
+"""Bounds of one batch: large enough to judge fast, small enough to commit often."""
+PAUSE_S = 0.1
+"""Between two looks at a journal with little in it: a verdict is seen within a few of these."""
+ACCOUNT_S = 1.0
+FLUSH_S = 1.0
+SNAPSHOT_S = 60.0
+EXPIRE_S = 3600.0
+RETRY_S = (0.2, 5.0)
+"""First and longest wait before a store is tried again."""
+
+
+class Pipeline:
+    """Drives the models with what the journal holds. One thread runs it; others may read its judge under `lock`."""
+
+    def __init__(
+        self,
+        config: Config,
+        plant: Plant,
+        store: Store,
+        feed: Feed,
+        log: logging.Logger,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._config, self._plant, self._store, self._feed, self._log = config, plant, store, feed, log
+        self._clock = clock
+        self._layout = DataLayout(config.data)
+        self.lock = threading.Lock()
+        self.state = PipelineState.load(self._layout.state, config, plant)
+        self.archive = CurveArchive(self._layout.curves, self.state.next_ordinal)
+        self._intake = Intake(self.state, plant, self.archive, config.archive.good_share, self.lock)
+        judge = config.judge
+        self._limits = Limits(judge.max_age_days, judge.max_ahead_s, judge.max_payload_bytes, judge.max_samples)
+        self._letters = DeadLetters(self._layout.rejects, config.archive.max_reject_bytes)
+        self._progress = Progress()
+        self._moved: dict[str, Agv] = {}
+        self._saved_cursor = self.state.cursor
+        now = time.monotonic()
+        self._due = {"account": now, "flush": now, "snapshot": now + SNAPSHOT_S, "expire": now}
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then save. Raises `StateError` when state and journal do not belong together."""
+        reader = self._open_journal(stop)
+        if reader is None:
+            return
+        with reader:
+            self._replay(reader)
+            while not stop.is_set():
+                started = time.monotonic()
+                busy = self._step(reader, stop)
+                if not busy:
+                    stop.wait(max(0.0, PAUSE_S - (time.monotonic() - started)))
+        if self._store_has_everything():
+            self._save()
+
+    def _open_journal(self, stop: threading.Event) -> JournalReader | None:
+        told = False
+        while not stop.is_set():
+            try:
+                return JournalReader.open(self._layout.journal)
+            except JournalMissing as error:
+                if not told:
+                    self._log.info("waiting for the collector: %s", error)
+                    told = True
+                stop.wait(PAUSE_S)
+        return None
+
+    def _replay(self, reader: JournalReader) -> None:
+        """Bring the state to where the store is; its rows are there already."""
+        limit = self._store.cursor()
+        last = reader.last_seq()
+        if last < max(self.state.cursor, limit):
+            raise StateError(
+                f"{self._layout.journal} ends at message {last}, but {max(self.state.cursor, limit)} are taken: "
+                "it is not the journal that state and store were made from. Bring it back, or move all three away"
+            )
+        if self.state.cursor < limit:
+            self._log.info("replaying the journal from %d to %d", self.state.cursor, limit)
+        while self.state.cursor < limit:
+            messages = [m for m in self._read(reader) if m.seq <= limit]
+            if not messages:
+                break
+            self._intake.apply(decode(messages, self._limits))
+            self.state.cursor = messages[-1].seq
+
+    def _step(self, reader: JournalReader, stop: threading.Event) -> bool:
+        """Take one batch; return whether there may be more at once."""
+        messages = self._read(reader)
+        outcome = self._intake.apply(decode(messages, self._limits)) if messages else Outcome()
+        if messages:
+            self.state.cursor = messages[-1].seq
+            self._keep_rejects(outcome, messages)
+            self._moved.update(outcome.agvs)
+            self._progress.add(outcome)
+        account = self._is_due("account", ACCOUNT_S)
+        if messages or account:
+            commit = self._commit_of(outcome, reader if account else None)
+            if not self._commit(commit, stop):
+                return False
+            self._tell(outcome, reader, commit if account else None)
+        if self._is_due("flush", FLUSH_S):
+            self.archive.flush(self.state.next_ordinal)
+        if self._is_due("snapshot", SNAPSHOT_S) and self.state.cursor != self._saved_cursor:
+            self._save()
+        if self._is_due("expire", EXPIRE_S):
+            self.archive.expire(self._config.archive.keep_days)
+        return sum(len(message.payload) for message in messages) > MAX_BYTES // 2 or len(messages) == MAX_MESSAGES
+
+    def _read(self, reader: JournalReader) -> list[Message]:
+        try:
+            return reader.read(self.state.cursor, MAX_MESSAGES, MAX_BYTES)
+        except JournalGap as error:
+            raise StateError(
+                f"{self._layout.state} ends at message {self.state.cursor}, which the journal no longer has ({error}). "
+                "Bring the snapshot back, or move the whole data folder away"
+            ) from None
+
+    def _keep_rejects(self, outcome: Outcome, messages: Sequence[Message]) -> None:
+        payloads = {message.seq: message.payload for message in messages} if outcome.rejects else {}
+        for seq in sorted({reject.seq for reject in outcome.rejects}):
+            self._letters.keep(seq, payloads[seq])
+
+    def _commit_of(self, outcome: Outcome, reader: JournalReader | None) -> Commit:
+        """Return the rows of an outcome; with a `reader`, also the account of every source as of now."""
+        sources, at_ns = schema.SOURCE.empty_table(), 0
+        if reader is not None:
+            received = reader.account(self.state.cursor)
+            at_ns = self._clock()
+            sources = rows.source_table(
+                self.state.counts, {s: (c.received, c.pending, c.last_received_ns) for s, c in received.items()}
+            )
+        return Commit(
+            cursor=self.state.cursor,
+            welds=outcome.welds,
+            bodies=outcome.bodies,
+            spots=rows.spot_table(outcome.welds),
+            agvs=rows.agv_table(outcome.agvs.values()),
+            events=rows.event_table(outcome.events),
+            rejects=rows.reject_table(outcome.rejects),
+            sources=sources,
+            sources_at_ns=at_ns,
+        )
+
+    def _commit(self, commit: Commit, stop: threading.Event) -> bool:
+        """Commit, trying again until it succeeds; return False when told to stop before that."""
+        wait, failed_at = RETRY_S[0], 0.0
+        while True:
+            try:
+                self._store.commit(commit)
+            except StoreError as error:
+                if not failed_at:
+                    failed_at = time.monotonic()
+                    self._log.error("the store does not take results, trying again: %s", error)
+                if stop.wait(wait):
+                    return False
+                wait = min(2 * wait, RETRY_S[1])
+            else:
+                if failed_at:
+                    self._log.info("the store takes results again after %.1f s", time.monotonic() - failed_at)
+                return True
+
+    def _tell(self, outcome: Outcome, reader: JournalReader, account: Commit | None) -> None:
+        """Publish what is live; once a second also how far the pipeline is and which vehicles moved."""
+        live = outcome.welds.filter(pc.invert(outcome.welds["late"]))
+        for topic, payload in feeds.verdict_messages(live):
+            self._feed.publish(topic, payload)
+        status = feeds.status_topic(self._plant.site)
+        if self._moved and (account is not None or not outcome.historical):
+            self._feed.publish(status, feeds.agvs_message(self._moved.values()))
+            self._moved = {}
+        if account is not None:
+            pending = int(pc.sum(account.sources["pending"]).as_py() or 0)
+            oldest_ns = reader.oldest_received_ns(self.state.cursor)
+            report = self._progress.report(self._clock(), pending, oldest_ns)
+            self._feed.publish(status, msgspec.json.encode(report))
+
+    def _is_due(self, name: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due[name]:
+            return False
+        self._due[name] = now + every_s
+        return True
+
+    def _store_has_everything(self) -> bool:
+        try:
+            return self._store.cursor() >= self.state.cursor
+        except StoreError:
+            return False
+
+    def _save(self) -> None:
+        """Write the snapshot, then let the collector trim the journal up to it."""
+        self.archive.flush(self.state.next_ordinal)
+        self.state.save(self._layout.state)
+        self._saved_cursor = self.state.cursor
+        replace_file(self._layout.cursor, lambda path: path.write_text(f"{self._saved_cursor}\n", encoding="ascii"))

@@ -1,0 +1,201 @@
+"""Verdicts and states as the rows that stores take (`services.store.schema`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from edge.sources import PlacedEvent, PlacedReject
+from edge.topics import Place
+from models.fleet.track import Agv
+from models.welds.batch import WeldBatch
+from models.welds.bodies import Body, BodyTracker
+from models.welds.features import FEATURES
+from models.welds.judge import CAUSE_CODES, VERDICTS, Verdicts
+from services.state import SourceCount
+from services.store import schema
+
+_VERDICTS = np.array(VERDICTS, dtype=object)
+_CAUSES = np.array(CAUSE_CODES, dtype=object)
+_LEADS = np.array([*FEATURES, ""], dtype=object)  # index -1: none
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What is known of `n` welds besides their curves."""
+
+    ordinal: NDArray[np.int64]
+    received_ns: NDArray[np.int64]
+    place: Sequence[Place]
+    new_spot: Sequence[bool]
+
+
+def weld_table(welds: WeldBatch, arrival: Arrival, verdicts: Verdicts) -> pa.Table:
+    """Return rows of `schema.WELD`, one per weld, in order."""
+    columns: dict[str, object] = {
+        "ordinal": arrival.ordinal,
+        "weld_id": welds.id,
+        "time_ns": welds.time_ns,
+        "received_ns": arrival.received_ns,
+        "site": [place.site for place in arrival.place],
+        "area": [place.area for place in arrival.place],
+        "line": [place.line for place in arrival.place],
+        "cell": [place.cell for place in arrival.place],
+        "gun": welds.gun,
+        "spot": welds.spot,
+        "program": welds.program,
+        "body": welds.body,
+        "wear_count": welds.wear_count,
+        "verdict": _VERDICTS[verdicts.verdict],
+        "cause": _CAUSES[verdicts.cause],
+        "lead": _LEADS[verdicts.lead],
+        "score": verdicts.score,
+        "value": verdicts.value,
+        "centre": verdicts.centre,
+        "sigma": verdicts.sigma,
+        "reference_n": verdicts.reference_n,
+        "reference_version": verdicts.reference_version,
+        "late": verdicts.late | welds.historical,
+        "new_spot": arrival.new_spot,
+    }
+    for k, name in enumerate(FEATURES):
+        columns[name] = _finite(verdicts.features[:, k])
+        columns[f"z_{name}"] = _finite(verdicts.z[:, k])
+    arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema.WELD]
+    return pa.Table.from_arrays(arrays, schema=schema.WELD)
+
+
+def spot_table(welds: pa.Table) -> pa.Table:
+    """Return rows of `schema.SPOT_STATE` for the newest weld of every stream among rows of `schema.WELD`."""
+    time_ns = welds["time_ns"].to_numpy()
+    newest: dict[tuple[str, str], int] = {}
+    streams = zip(welds["spot"].to_pylist(), welds["program"].to_pylist(), strict=True)
+    for k, stream in enumerate(streams):
+        have = newest.get(stream)
+        if have is None or time_ns[k] >= time_ns[have]:
+            newest[stream] = k
+    return welds.select(schema.SPOT_STATE.names).take(pa.array(list(newest.values()), pa.int64()))
+
+
+def body_table(bodies: Iterable[Body], tracker: BodyTracker) -> pa.Table:
+    """Return rows of `schema.BODY`."""
+    rows = [
+        {
+            "body": body.body,
+            "first_ns": body.first_ns,
+            "last_ns": body.last_ns,
+            "ok": body.ok,
+            "defect": body.defect,
+            "unjudged": body.unjudged,
+            "spots": tracker.spots(body),
+            "missing": tracker.missing(body),
+            "complete": tracker.complete(body),
+            "verdict": tracker.verdict(body),
+        }
+        for body in bodies
+    ]
+    return pa.Table.from_pylist(rows, schema=schema.BODY)
+
+
+def agv_table(agvs: Iterable[Agv]) -> pa.Table:
+    """Return rows of `schema.AGV`."""
+    return pa.Table.from_pylist([agv_row(agv) for agv in agvs], schema=schema.AGV)
+
+
+def agv_row(agv: Agv) -> dict[str, object]:
+    """Return one row of `schema.AGV`."""
+    errors = [{"type": e.type, "level": e.level, "description": e.description} for e in agv.errors or ()]
+    return {
+        "agv": agv.agv,
+        "manufacturer": agv.manufacturer,
+        "serial": agv.serial,
+        "version": agv.version,
+        "time_ns": agv.time_ns,
+        "connection": agv.connection or "",
+        "x_m": agv.x_m,
+        "y_m": agv.y_m,
+        "theta_rad": agv.theta_rad,
+        "map_id": agv.map_id or "",
+        "driving": agv.driving,
+        "operating_mode": agv.operating_mode or "",
+        "battery_percent": agv.battery_percent,
+        "charging": agv.charging,
+        "emergency_stop": agv.emergency_stop or "",
+        "order_id": agv.order_id or "",
+        "activity": agv.activity,
+        "errors": msgspec.json.encode(errors).decode(),
+        "messages": agv.messages,
+        "lost": agv.lost,
+    }
+
+
+def event_table(events: Iterable[PlacedEvent]) -> pa.Table:
+    """Return rows of `schema.EVENT`."""
+    rows = [
+        {
+            "event_id": event.id,
+            "time_ns": event.time_ns,
+            "received_ns": event.received_ns,
+            "site": event.place.site,
+            "area": event.place.area,
+            "line": event.place.line,
+            "cell": event.place.cell,
+            "kind": event.kind,
+            "gun": event.gun,
+            "spot": event.spot,
+            "program": event.program,
+            "note": event.note,
+        }
+        for event in events
+    ]
+    return pa.Table.from_pylist(rows, schema=schema.EVENT)
+
+
+def reject_table(rejects: Iterable[PlacedReject]) -> pa.Table:
+    """Return rows of `schema.REJECT`."""
+    rows = [
+        {
+            "seq": reject.seq,
+            "item": reject.item,
+            "received_ns": reject.received_ns,
+            "source": reject.source,
+            "topic": reject.topic,
+            "path": reject.reject.path,
+            "came": reject.reject.came,
+            "expected": reject.reject.expected,
+            "bytes": reject.bytes,
+        }
+        for reject in rejects
+    ]
+    return pa.Table.from_pylist(rows, schema=schema.REJECT)
+
+
+def source_table(counts: Mapping[str, SourceCount], received: Mapping[str, tuple[int, int, int]]) -> pa.Table:
+    """Return rows of `schema.SOURCE`; `received` holds (received, pending, last_received_ns) per source."""
+    rows = []
+    for source, (items, pending, last_received_ns) in received.items():
+        count = counts.get(source, SourceCount())
+        rows.append(
+            {
+                "source": source,
+                "received": items,
+                "stored": count.stored,
+                "rejected": count.rejected,
+                "duplicate": count.duplicate,
+                "pending": pending,
+                "last_received_ns": last_received_ns,
+                "last_time_ns": count.last_time_ns,
+                "clock_offset_ms": count.clock_offset_ms,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=schema.SOURCE)
+
+
+def _finite(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `x` with infinities as NaN, hence null: a store has no infinity."""
+    return np.where(np.isfinite(x), x, np.float32(np.nan))

@@ -1,0 +1,222 @@
+"""The naive judge: one weld at a time, plain Python floats, straight from the definitions in the docstrings.
+
+Slow and obvious on purpose. It shares constants with the vectorised code (they are the definition) and no function.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+
+from models.welds import features as f
+from models.welds import reference as r
+from models.welds import rules
+from models.welds import signal as s
+from models.welds.features import FEATURES
+
+NAN = math.nan
+
+
+@dataclass
+class Weld:
+    spot: str
+    program: str
+    time_ns: int
+    dt_us: int
+    current: list[float]
+    voltage: list[float]
+    force: list[float] | None = None
+    gun: str = "G1"
+
+
+def read_features(weld: Weld) -> tuple[dict[str, float], str]:
+    """Return the features and the sensor check of one weld."""
+    dt_ms = weld.dt_us / 1000
+    current, voltage = weld.current, weld.voltage
+    size = [abs(c) if math.isfinite(c) else 0.0 for c in current]
+    peak = max(size)
+    level = max(s.CONDUCTING_SHARE * peak, s.CONDUCTING_MIN_KA)
+    conducting = [x >= level for x in size]
+    out = dict.fromkeys(FEATURES, NAN)
+    on = [k for k, c in enumerate(conducting) if c]
+    out["weld_time_ms"] = len(on) * dt_ms
+    out["energy_j"] = sum(current[k] * voltage[k] for k in on) * dt_ms
+    if weld.force and on:
+        out["force_mean_kn"] = sum(weld.force[k] for k in on) / len(on)
+
+    runs: list[list[int]] = []
+    for k in on:
+        if runs and runs[-1][-1] == k - 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    core: list[int] = []
+    if runs:
+        main = max(reversed(runs), key=len)
+        settled = [k for k in main if size[k] >= s.SETTLED_SHARE * max(size[k] for k in main)]
+        core = list(range(settled[0], settled[-1] + 1))
+    if len(core) >= f.MIN_CORE_SAMPLES:
+        _read_core(out, core, current, voltage, dt_ms)
+    return out, _check(out, core, current, voltage, peak)
+
+
+def _read_core(
+    out: dict[str, float], core: list[int], current: list[float], voltage: list[float], dt_ms: float
+) -> None:
+    n = len(core)
+    out["current_rms_ka"] = math.sqrt(sum(current[k] ** 2 for k in core) / n)
+    out["voltage_rms_v"] = math.sqrt(sum(voltage[k] ** 2 for k in core) / n)
+    raw = [1000 * voltage[k] / current[k] for k in core]
+    if any(not math.isfinite(x) for x in raw):
+        for name in FEATURES[4:11]:
+            out[name] = NAN
+        return
+    smooth = [(raw[max(k - 1, 0)] + raw[k] + raw[min(k + 1, n - 1)]) / 3 for k in range(n)]
+    early = int(max(1, min(f.ALPHA_MS / dt_ms, f.ALPHA_SHARE * n)))
+    alpha_at = min(range(early), key=lambda k: smooth[k])
+    beta_at = max(range(alpha_at, n), key=lambda k: smooth[k])
+    tail = int(min(max(round(f.END_MS / dt_ms), 2), max(2, n // 4)))
+    end = sum(raw[-tail:]) / tail
+    to_end_ms = (n - 1 - beta_at) * dt_ms
+    width = max(1, round(f.STEP_MS / dt_ms))
+    falls = [smooth[k] - smooth[k + width] for k in range(alpha_at, n - width)]
+    out["r_alpha_uohm"] = smooth[alpha_at]
+    out["r_beta_uohm"] = smooth[beta_at]
+    out["t_beta_ms"] = beta_at * dt_ms
+    out["r_end_uohm"] = end
+    out["r_drop_uohm"] = smooth[beta_at] - end
+    out["r_slope_uohm_per_ms"] = (end - smooth[beta_at]) / to_end_ms if to_end_ms > 0 else 0.0
+    out["step_uohm"] = max([0.0, *falls])
+
+
+def _check(out: dict[str, float], core: list[int], current: list[float], voltage: list[float], peak: float) -> str:
+    if any(not math.isfinite(x) for x in (*current, *voltage)):
+        return "gap"
+    if peak < f.NO_CURRENT_KA:
+        low, high = f.TIP_VOLTAGE_V
+        return "dead_current" if low <= max(abs(u) for u in voltage) <= high else "no_current"
+    if len(core) < f.MIN_CORE_SAMPLES:
+        return "too_short"
+    if (
+        out["voltage_rms_v"] < f.DEAD_VOLTAGE_V
+        or 1000 * out["voltage_rms_v"] / out["current_rms_ka"] < f.DEAD_RESISTANCE_UOHM
+    ):
+        return "dead_voltage"
+    for curve, share in ((current, f.CLIPPED_SHARE[0]), (voltage, f.CLIPPED_SHARE[1])):
+        inside = [abs(curve[k]) for k in core]
+        at_top = inside.count(max(inside))
+        if at_top >= f.CLIPPED_MIN_SAMPLES and at_top >= share * len(inside):
+            return "clipped"
+    return ""
+
+
+@dataclass
+class _Stream:
+    first: list[dict[str, float]] = field(default_factory=list)
+    n: int = 0
+    last_ns: int = -(2**63)
+    centre: dict[str, float] = field(default_factory=dict)
+    variance: dict[str, float] = field(default_factory=dict)
+
+    def sigma(self, name: str) -> float:
+        column = FEATURES.index(name)
+        floor = max(r.RELATIVE_FLOOR * abs(self.centre[name]), float(r.ABSOLUTE_FLOOR[column]))
+        return max(math.sqrt(self.variance[name]), floor)
+
+
+class Oracle:
+    """Judges welds one by one."""
+
+    def __init__(self, learn_n: int, limit_sigma: float = 6.0, conditioning_n: int = 0) -> None:
+        self.learn_n, self.limit, self.conditioning_n = learn_n, limit_sigma, conditioning_n
+        self.streams: dict[tuple[str, str], _Stream] = {}
+        self.conditioning: dict[str, list[int]] = {}
+
+    def cap_change(self, gun: str, time_ns: int) -> None:
+        self.conditioning[gun] = [self.conditioning_n, time_ns]
+
+    def judge(self, weld: Weld) -> tuple[str, str, str]:
+        """Return verdict, cause and lead feature."""
+        values, sensor = read_features(weld)
+        stream = self.streams.setdefault((weld.spot, weld.program), _Stream())
+        late = weld.time_ns <= stream.last_ns
+        stream.last_ns = max(stream.last_ns, weld.time_ns)
+        left = self.conditioning.get(weld.gun)
+        conditioning = bool(left and left[0] > 0 and weld.time_ns >= left[1])
+        if conditioning:
+            left[0] -= 1
+        learning = stream.n < self.learn_n
+        verdict, cause, lead = "ok", "", ""
+        if sensor:
+            verdict, cause = ("defect", sensor) if sensor == "no_current" else ("unjudged", sensor)
+        elif conditioning:
+            verdict, cause = "unjudged", "conditioning"
+        elif learning:
+            verdict, cause = "unjudged", "learning"
+        else:
+            cause, lead = self._compare(values, stream)
+            verdict = "defect" if cause else "ok"
+        if not sensor and not late and not conditioning and (learning or verdict == "ok"):
+            self._learn(values, stream)
+        return verdict, cause, lead
+
+    def _compare(self, values: dict[str, float], stream: _Stream) -> tuple[str, str]:
+        z = {}
+        for name in FEATURES:
+            centre = stream.centre[name]
+            limit = float(rules._LIMIT[FEATURES.index(name)])
+            z[name] = NAN if math.isnan(centre) else (values[name] - centre) / stream.sigma(name) / limit
+        if not values["step_uohm"] / stream.centre["r_beta_uohm"] >= rules.STEP_SHARE:
+            z["step_uohm"] = NAN
+        deciding = [FEATURES[i] for i in rules.DECIDING]
+
+        def distance(name: str) -> float:
+            d = z[name] if name == "step_uohm" else abs(z[name])
+            return -math.inf if math.isnan(d) else d
+
+        def high(*names: str) -> bool:
+            return any(z[name] >= self.limit for name in names)
+
+        def low(*names: str) -> bool:
+            return any(z[name] <= -self.limit for name in names)
+
+        thin = all(values[k] < rules.THIN_SHARE * stream.centre[k] for k in ("r_beta_uohm", "r_end_uohm"))
+        heat = ("current_rms_ka", "energy_j", "weld_time_ms")
+        rule_list = (
+            ("missing_sheet", thin and low("r_beta_uohm") and low("r_end_uohm"), ("r_beta_uohm", "r_end_uohm")),
+            ("expulsion", high("step_uohm"), ("step_uohm",)),
+            ("low_heat", low(*heat, "r_drop_uohm") or high("r_end_uohm"), (*heat, "r_end_uohm", "r_drop_uohm")),
+            ("excess_heat", high(*heat), heat),
+            ("poor_fit_up", high("r_alpha_uohm") or low("r_alpha_uohm"), ("r_alpha_uohm",)),
+            ("shape", max(distance(name) for name in deciding) >= self.limit, tuple(deciding)),
+        )
+        for cause, hit, names in rule_list:
+            if hit:
+                return cause, max(names, key=distance)
+        return "", max(deciding, key=distance)
+
+    def _learn(self, values: dict[str, float], stream: _Stream) -> None:
+        if stream.n < self.learn_n:
+            stream.first.append(values)
+            stream.n += 1
+            if stream.n == self.learn_n:
+                for name in FEATURES:
+                    known = [v[name] for v in stream.first if not math.isnan(v[name])]
+                    if 2 * (self.learn_n - len(known)) > self.learn_n:
+                        stream.centre[name] = stream.variance[name] = NAN
+                        continue
+                    centre = statistics.median(known)
+                    stream.centre[name] = centre
+                    mad = statistics.median(abs(x - centre) for x in known)
+                    stream.variance[name] = (r.MAD_TO_SIGMA * mad) ** 2
+            return
+        rate = 1 / min(stream.n + 1, r.MEMORY_N)
+        for name in FEATURES:
+            if math.isnan(stream.centre[name]) or math.isnan(values[name]):
+                continue
+            sigma = stream.sigma(name)
+            z = max(-r.WINSOR_SIGMA, min(r.WINSOR_SIGMA, (values[name] - stream.centre[name]) / sigma))
+            stream.centre[name] += rate * z * sigma
+            stream.variance[name] += rate * ((z * sigma) ** 2 / r.WINSOR_VARIANCE - stream.variance[name])
+        stream.n += 1
