@@ -1,0 +1,136 @@
+"""`make bench`: ratios measured within one run. `benchmarks/README.md` says how to read them."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from edge.simulator.publisher import generate
+from edge.simulator.settings import SimulatorSettings
+from edge.sources import Limits, Message, decode
+from models.welds.batch import WeldBatch
+from models.welds.features import extract
+from models.welds.judge import JudgeSettings, WeldJudge
+from tests.unit.models.welds.oracle import Oracle, Weld
+
+START_NS = 1_790_000_000 * 10**9
+MIN_NS = 60 * 10**9
+ROUNDS = 7
+NAIVE_WELDS = 300
+LIMITS = Limits(max_age_days=366, max_ahead_s=300, max_payload_bytes=2**26, max_samples=20_000)
+
+
+def welds(minutes: int) -> WeldBatch:
+    """Return so many minutes of the default plant, about 3,000 welds each, as one batch in the order of time."""
+    parts = [batch for batch, _ in generate(SimulatorSettings(), START_NS, START_NS + minutes * MIN_NS)]
+    sizes = np.cumsum([0, *(part.offsets[-1] for part in parts)])
+    join = {
+        name: sum((getattr(part, name) for part in parts), [])
+        if isinstance(getattr(parts[0], name), list)
+        else np.concatenate([getattr(part, name) for part in parts])
+        for name in WeldBatch.__slots__
+        if name != "offsets"
+    }
+    offsets = np.concatenate([[0], *(part.offsets[1:] + base for part, base in zip(parts, sizes, strict=False))])
+    return WeldBatch(**join, offsets=offsets.astype(np.int64))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def ratios(one: Callable[[], float], other: Callable[[], float]) -> list[float]:
+    """Return one / other, measured in turn."""
+    return [one() / other() for _ in range(ROUNDS)]
+
+
+def judge_in_batches(batch: WeldBatch, size: int) -> float:
+    """Return welds per second."""
+    parts = [batch.take(k, min(k + size, len(batch))) for k in range(0, len(batch), size)]
+    judge = WeldJudge(JudgeSettings(learn_n=8))
+
+    def work() -> None:
+        for part in parts:
+            judge.judge(part)
+
+    return len(batch) / seconds(work)
+
+
+def judge_naively(batch: WeldBatch) -> float:
+    """Return welds per second of the oracle."""
+    made = [as_weld(batch, k) for k in range(min(NAIVE_WELDS, len(batch)))]
+    oracle = Oracle(learn_n=8)
+    return len(made) / seconds(lambda: [oracle.judge(weld) for weld in made])
+
+
+def as_weld(batch: WeldBatch, k: int) -> Weld:
+    at = slice(batch.offsets[k], batch.offsets[k + 1])
+    return Weld(
+        spot=batch.spot[k],
+        program=batch.program[k],
+        time_ns=int(batch.time_ns[k]),
+        dt_us=int(batch.dt_us[k]),
+        current=batch.current_ka[at].tolist(),
+        voltage=batch.voltage_v[at].tolist(),
+        force=batch.force_kn[at].tolist(),
+        gun=batch.gun[k],
+    )
+
+
+def messages(batch: WeldBatch, *, packed: bool) -> list[Message]:
+    """Return welds as messages of a hundred."""
+    items = []
+    for k in range(len(batch)):
+        at = slice(batch.offsets[k], batch.offsets[k + 1])
+        curves = {"current_ka": batch.current_ka[at], "voltage_v": batch.voltage_v[at], "force_kn": batch.force_kn[at]}
+        values = {n: c.tobytes() if packed else [round(float(x), 4) for x in c] for n, c in curves.items()}
+        names = {n: getattr(batch, n)[k] for n in ("id", "spot", "gun", "body", "program")}
+        items.append({**names, "time": int(batch.time_ns[k]), "dt_us": int(batch.dt_us[k]), **values})
+    encode = msgspec.msgpack.encode if packed else msgspec.json.encode
+    topic = "lineside/v1/site/area/line/cell/weld"
+    lists = [items[k : k + 100] for k in range(0, len(items), 100)]
+    received_ns = int(batch.time_ns.max())
+    return [Message(k + 1, topic, encode(part), received_ns, len(part)) for k, part in enumerate(lists)]
+
+
+def main() -> None:
+    """Measure and print."""
+    console = Console()
+    console.print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, one core used")
+    batch = welds(4)
+    sound = batch.select(np.array([bool(np.isfinite(c).all()) for c in np.split(batch.voltage_v, batch.offsets[1:-1])]))
+    small = sound.take(0, 2000)
+    table = Table("row", "median", "smallest", "largest")
+
+    def row(name: str, found: list[float]) -> None:
+        table.add_row(name, *(f"{x:,.2f}" for x in (statistics.median(found), min(found), max(found))))
+
+    for size, of in ((1, small), (64, sound), (4096, sound)):
+        found = ratios(lambda size=size, of=of: judge_in_batches(of, size), lambda: judge_naively(sound))
+        row(f"judge, batches of {size:,}, over the naive judge", found)
+    judge = WeldJudge(JudgeSettings(learn_n=8))
+    row(
+        "judge over features, time",
+        ratios(lambda: seconds(lambda: judge.judge(sound)), lambda: seconds(lambda: extract(sound))),
+    )
+    packed, text = (messages(small, packed=packed) for packed in (True, False))
+    if any(decode(part, LIMITS).rejects for part in (packed, text)):
+        raise SystemExit("the benchmark's own messages were rejected")
+    row(
+        "decode, packed over JSON, welds per second",
+        ratios(lambda: 1 / seconds(lambda: decode(packed, LIMITS)), lambda: 1 / seconds(lambda: decode(text, LIMITS))),
+    )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
