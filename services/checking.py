@@ -9,9 +9,9 @@ import threading
 import time
 from pathlib import Path
 
-from edge.mqtt import BrokerSettings, new_client
 from rich.console import Console
 
+from edge.mqtt import BrokerSettings, new_client
 from edge.settings import SettingsError
 from edge.sources import Limits, Message, decode
 from edge.sources.envelope import count_items

@@ -13,6 +13,9 @@ from msgspec import Meta, Struct
 
 from edge.settings import SettingsError, convert
 
+NO_SETTINGS = frozenset({"LINESIDE_CACHE", "LINESIDE_INFLUXD", "LINESIDE_REQUIRE_SERVICES"})
+"""Read by the tests and by CI, and in the environment of the processes that they start."""
+
 Positive = Annotated[int, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -135,7 +138,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
 
 
 def _from_environment(config: Config, environ: Mapping[str, str]) -> Config:
-    for name in sorted(name for name in environ if name.startswith("LINESIDE_")):
+    for name in sorted(name for name in environ if name.startswith("LINESIDE_") and name not in NO_SETTINGS):
         key = name.removeprefix("LINESIDE_").lower()
         section, _, rest = key.partition("_")
         if key in Config.__struct_fields__:
@@ -157,5 +160,5 @@ def _secret(value: str, file: str) -> str:
         return value
     try:
         return Path(file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"secret file {file}: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"secret file {file}: {error}") from None

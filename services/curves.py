@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ class CurveArchive:
         """Put everything added on disk and let go of blocks that no ordinal from `next_ordinal` on can reach."""
         for block in sorted(self._dirty):
             table = pa.concat_tables(self._open[block])
-            replace_file(block_path(self._folder, block), lambda path, table=table: pq.write_table(table, path))
+            replace_file(block_path(self._folder, block), partial(pq.write_table, table))
             with self._lock:
                 self._open[block] = [table]
         self._dirty.clear()

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from edge.mqtt import new_client
-from edge.simulator.plant import write_plant
-from edge.simulator.settings import SimulatorSettings
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from edge.mqtt import new_client
 from edge.settings import SettingsError
+from edge.simulator.plant import write_plant
+from edge.simulator.settings import SimulatorSettings
 from services.brokers import LOOPBACK, BrokerJob
 from services.config import Api, Broker, Config, Judge
 from services.logs import set_up_logging

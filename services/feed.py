@@ -12,8 +12,8 @@ from typing import Protocol
 
 import msgspec
 import pyarrow as pa
-from edge.mqtt import BrokerSettings, new_client
 
+from edge.mqtt import BrokerSettings, new_client
 from edge.topics import Place
 from models.fleet.track import Agv
 from models.welds.explain import sentence
@@ -33,7 +33,7 @@ _FEED_COLUMNS = (
 class Feed(Protocol):
     """Where the pipeline publishes."""
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    def publish(self, topic: str, payload: bytes) -> None:
         """Send one message, without waiting for the broker."""
 
 
@@ -46,9 +46,9 @@ class MqttFeed:
         self._client.connect_async(broker.host, broker.port)
         self._client.loop_start()
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    def publish(self, topic: str, payload: bytes) -> None:
         """Send one message, without waiting for the broker."""
-        self._client.publish(topic, payload, qos=1, retain=retain)
+        self._client.publish(topic, payload, qos=1)
 
     def close(self) -> None:
         """Disconnect; what is still queued is dropped."""

@@ -116,7 +116,7 @@ class Intake:
         names = [VERDICTS[code] for code in verdicts.verdict]
         for body in state.bodies.add(welds.body, welds.spot, names, welds.time_ns.tolist()):
             bodies[body.body] = body
-        self._count_welds(decoded, at, welds)
+        self._count_welds(decoded, at.tolist(), welds)
         outcome.historical |= bool(welds.historical.any())
         arrival = rows.Arrival(
             ordinal=ordinal,

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import pyarrow.compute as pc
-from edge.journal import JournalGap, JournalMissing, JournalReader
 
+from edge.journal import JournalGap, JournalMissing, JournalReader
 from edge.plant import Plant
 from edge.sources import Limits, Message, decode
 from models.fleet.track import Agv

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from edge.simulator.plant import write_plant
-from edge.simulator.publisher import run_simulator
 from rich.console import Console
 
+from edge.simulator.plant import write_plant
+from edge.simulator.publisher import run_simulator
 from edge.simulator.settings import SimulatorSettings, load_settings
 
 HOUR_NS = 3600 * 10**9

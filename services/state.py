@@ -97,7 +97,7 @@ class PipelineState:
 
         def write(fresh: Path) -> None:
             with fresh.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # numpy's stub wants one dtype
+                np.savez(stream, allow_pickle=False, **arrays)
 
         replace_file(path, write)
 

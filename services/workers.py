@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 from edge.collector import CollectorSettings, run_collector
+
 from edge.mqtt import BrokerSettings
+from edge.settings import SettingsError
 from edge.simulator.publisher import run_simulator
 from edge.simulator.settings import SimulatorSettings
-
-from edge.settings import SettingsError
 from services.brokers import BrokerJob, run_broker
 from services.config import Broker, Config
 from services.curves import CurveReader
