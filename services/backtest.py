@@ -20,6 +20,7 @@ from models.rates import wilson
 from models.scoring import auc
 from models.welds.batch import ABSENT_WEAR, WeldBatch
 from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, VERDICTS, JudgeSettings, Verdicts, WeldJudge
+from services.errors import OperatorError
 
 REQUIRED = {
     "weld_id": pa.string(),
@@ -36,7 +37,7 @@ GOOD = "ok"
 """The label of a good weld; every other label is a class of its own."""
 
 
-class BacktestError(ValueError):
+class BacktestError(OperatorError):
     """The file cannot be judged; the message names the column, what came and what was expected."""
 
 

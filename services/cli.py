@@ -17,11 +17,9 @@ import typer
 from rich.console import Console
 
 from edge.settings import SettingsError
-from services.backtest import BacktestError
 from services.config import Config, load_config
-from services.state import StateError
-from services.store.protocol import StoreError
-from services.supervisor import Supervisor, WorkerFailedError
+from services.errors import OperatorError
+from services.supervisor import Supervisor
 
 app = typer.Typer(
     name="lineside",
@@ -45,8 +43,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print for machines.")]
 def main() -> None:
     """Run the command line; what goes wrong is one line."""
     try:
-        app()
-    except (SettingsError, StateError, StoreError, WorkerFailedError, BacktestError) as error:
+        app(prog_name="lineside")
+    except (SettingsError, OperatorError) as error:
         Console(stderr=True, soft_wrap=True).print(f"lineside: {error}", style="red", highlight=False, markup=False)
         sys.exit(1)
 

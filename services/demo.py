@@ -212,6 +212,7 @@ class Reporter(AbstractContextManager["Reporter"]):
             f"{counts['unjudged']} unjudged  {vehicles} AGVs  {state['pending']} pending"
             + (f"  last defect: {self._last_defect}" if self._last_defect else ""),
             highlight=False,
+            soft_wrap=True,
         )
 
     def _subscribe(self, *_: object) -> None:

@@ -17,6 +17,7 @@ from models.fleet.track import Agv, FleetTracker
 from models.welds.bodies import BodyState, BodyTracker
 from models.welds.judge import JudgeSettings, WeldJudge
 from services.config import Config
+from services.errors import OperatorError
 from services.files import replace_file
 from services.seen import Seen
 
@@ -25,7 +26,7 @@ LAYOUT = 1
 JUDGE_PREFIX = "judge."
 
 
-class StateError(RuntimeError):
+class StateError(OperatorError):
     """A snapshot cannot be used; the message says why and what to do."""
 
 

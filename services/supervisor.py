@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from services.errors import OperatorError
+
 GIVE_UP = 2
 """Exit status of a worker that cannot work as it was told; starting it again would not help."""
 STEADY_S = 30.0
@@ -36,7 +38,7 @@ class Worker:
     """Its settings, JSON on one line."""
 
 
-class WorkerFailedError(RuntimeError):
+class WorkerFailedError(OperatorError):
     """A worker said that it cannot work as it was told; the message is its own."""
 
 

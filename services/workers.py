@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from edge.collector import CollectorSettings, run_collector
 
+from edge.collector import CollectorSettings, run_collector
+from edge.journal import JournalError
 from edge.mqtt import BrokerSettings
 from edge.settings import SettingsError
 from edge.simulator.publisher import run_simulator
@@ -173,7 +174,7 @@ def main() -> None:
     threading.Thread(target=leave_with_supervisor, daemon=True).start()
     try:
         ROLES[role](job, stop, log)
-    except (SettingsError, StateError) as error:
+    except (SettingsError, JournalError, StateError) as error:
         log.error("%s", error)  # noqa: TRY400 - the message says it all
         sys.exit(GIVE_UP)
 

@@ -1,6 +1,7 @@
 """Bodies in the shop: which spots each has had, and whether it qualifies once it has left.
 
-A body qualifies when all its judged spots are ok and none is missing.
+A body qualifies when all its judged spots are ok and none is missing. One that may have been in the shop before the first
+weld of all was seen is not called incomplete: nobody knows what it had.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class BodyState:
     """A snapshot of a `BodyTracker`."""
 
     newest_ns: int
+    began_ns: int | None
     spots: list[str]
     """By index."""
     bodies: list[tuple[str, int, int, int, int, int, str]]
@@ -50,6 +52,7 @@ class BodyTracker:
         self._complete_after_ns = complete_after_ns
         self._bodies: dict[str, Body] = {}
         self._newest_ns = 0
+        self._began_ns: int | None = None  # time of the first weld of all that arrived
 
     def add(
         self, body: Sequence[str], spot: Sequence[str], verdict: Sequence[str], time_ns: Sequence[int]
@@ -59,6 +62,8 @@ class BodyTracker:
         for name, where, what, when in zip(body, spot, verdict, time_ns, strict=True):
             if not name:
                 continue
+            if self._began_ns is None:
+                self._began_ns = when
             entry = self._bodies.get(name) or self._enter(name, when)
             entry.seen |= 1 << self._index.setdefault(where, len(self._index))
             entry.last_ns = max(entry.last_ns, when)
@@ -81,19 +86,23 @@ class BodyTracker:
         return entry.seen.bit_count()
 
     def missing(self, entry: Body) -> int:
-        """Return how many expected spots a body lacks; 0 while it is still in the shop."""
-        return (self._expected & ~entry.seen).bit_count() if self.complete(entry) else 0
+        """Return how many expected spots a body lacks; 0 while it is in the shop, or came before all that is known."""
+        if not self.complete(entry) or entry.first_ns - (self._began_ns or 0) < self._complete_after_ns:
+            return 0
+        return (self._expected & ~entry.seen).bit_count()
 
     def verdict(self, entry: Body) -> str:
         """Return `ok`, `defect` or `unjudged` for a body as a whole."""
         if entry.defect or self.missing(entry):
             return "defect"
-        return "ok" if entry.ok and self.complete(entry) else "unjudged"
+        has_all = entry.seen & self._expected == self._expected
+        return "ok" if entry.ok and has_all and self.complete(entry) else "unjudged"
 
     def snapshot(self) -> BodyState:
         """Return the state in plain values."""
         return BodyState(
             self._newest_ns,
+            self._began_ns,
             list(self._index),
             [(b.body, b.first_ns, b.last_ns, b.ok, b.defect, b.unjudged, f"{b.seen:x}") for b in self._bodies.values()],
         )
@@ -102,7 +111,7 @@ class BodyTracker:
         """Take over a snapshot. Spots that the plant model has gained meanwhile are expected from now on."""
         place = [self._index.setdefault(spot, len(self._index)) for spot in state.spots]
         moved = place != list(range(len(place)))
-        self._newest_ns = state.newest_ns
+        self._newest_ns, self._began_ns = state.newest_ns, state.began_ns
         for body, first_ns, last_ns, ok, defect, unjudged, seen in state.bodies:
             bits = int(seen, 16)
             if moved:

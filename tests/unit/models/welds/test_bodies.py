@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 from hypothesis import given
@@ -35,8 +36,15 @@ def test_a_body_in_the_shop_is_not_judged_and_misses_nothing_yet() -> None:
     assert (t.missing(body), t.verdict(body)) == (0, "unjudged")
 
 
-def test_a_body_that_left_without_a_spot_misses_it() -> None:
+def running() -> BodyTracker:
+    """Return a tracker that has watched the shop for long enough to know what a body had."""
     t = tracker()
+    add(t, ("B0", "S1", "ok", -60 * MIN))
+    return t
+
+
+def test_a_body_that_left_without_a_spot_misses_it() -> None:
+    t = running()
     add(t, ("B1", "S1", "ok", MIN), ("B1", "S2", "ok", MIN))
     changed = add(t, ("B2", "S1", "ok", 32 * MIN))
     assert changed.keys() == {"B1", "B2"}
@@ -51,8 +59,15 @@ def test_unjudged_welds_neither_qualify_nor_disqualify() -> None:
     assert t.verdict(body) == "unjudged"
 
 
-def test_a_late_weld_corrects_a_body_that_left_and_keeps_its_first_time() -> None:
+def test_a_body_that_was_in_the_shop_before_anything_was_seen_is_not_called_incomplete() -> None:
     t = tracker()
+    add(t, ("B1", "S3", "ok", MIN))
+    body = add(t, ("B2", "S1", "ok", 32 * MIN))["B1"]
+    assert (t.complete(body), t.missing(body), t.verdict(body)) == (True, 0, "unjudged")
+
+
+def test_a_late_weld_corrects_a_body_that_left_and_keeps_its_first_time() -> None:
+    t = running()
     add(t, ("B1", "S1", "ok", 2 * MIN), ("B1", "S2", "ok", 2 * MIN), ("B2", "S1", "ok", 40 * MIN))
     body = add(t, ("B1", "S3", "ok", MIN))["B1"]
     assert (t.missing(body), t.verdict(body), body.first_ns, body.last_ns) == (0, "ok", 2 * MIN, 2 * MIN)
@@ -76,7 +91,7 @@ def test_an_empty_plant_misses_nothing() -> None:
 
 
 def test_a_snapshot_survives_a_plant_whose_spots_changed_places() -> None:
-    t = tracker()
+    t = running()
     add(t, ("B1", "S1", "ok", MIN), ("B1", "S3", "ok", MIN), ("B1", "NEW", "ok", MIN))
     later = BodyTracker(["S0", "S3", "S1"], 30 * MIN)
     later.restore(t.snapshot())
@@ -100,6 +115,6 @@ def test_neither_batches_nor_a_restart_change_the_state(welds, cut) -> None:
     add(split, *welds[:cut])
     restarted = tracker()
     state = split.snapshot()
-    restarted.restore(BodyState(state.newest_ns, json.loads(json.dumps(state.spots)), state.bodies))
+    restarted.restore(BodyState(**json.loads(json.dumps(dataclasses.asdict(state)))))
     add(restarted, *welds[cut:])
     assert restarted.snapshot() == whole.snapshot()
