@@ -7,11 +7,13 @@ only show up on the wire are accepted and shown as new.
 from __future__ import annotations
 
 import csv
+import math
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,6 +22,8 @@ from edge.settings import SettingsError, convert
 from edge.topics import Place
 
 SPOT_COLUMNS = ("spot", "cell", "gun", "program", "x_mm", "y_mm", "z_mm", "stack")
+TOPIC_SIGNS = frozenset("/+#\0")
+"""Not allowed inside one level of a topic."""
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -92,7 +96,7 @@ class _PlantFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     timezone: str = "UTC"
     spots: str = ""
-    body_complete_min: float = 30.0
+    body_complete_min: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     lines: tuple[Line, ...] = ()
     shifts: tuple[Shift, ...] = ()
 
@@ -114,9 +118,7 @@ class Plant(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def place_of_cell(self) -> Mapping[str, Place]:
         """Each cell's ISA-95 place."""
-        return {
-            cell.id: Place(self.site, self.area, line.id, cell.id) for line in self.lines for cell in line.cells
-        }
+        return {cell.id: Place(self.site, self.area, line.id, cell.id) for line in self.lines for cell in line.cells}
 
     def shift_windows(self, since_ns: int, until_ns: int) -> list[ShiftWindow]:
         """Return every shift that overlaps `since_ns .. until_ns`, in order of time."""
@@ -157,44 +159,65 @@ def load_plant(path: Path) -> Plant:
         ZoneInfo(file.timezone)
     except (KeyError, ValueError, OSError):
         raise SettingsError(f"{path}: timezone is {file.timezone!r}; expected an IANA name, as Asia/Shanghai") from None
+    guns = _check_names(file, path)
+    cells = {cell.id for line in file.lines for cell in line.cells}
+    spots = _load_spots(path.parent / file.spots, cells, guns) if file.spots else {}
+    return Plant(file.site, file.area, file.name, file.timezone, file.body_complete_min, file.lines, file.shifts, spots)
+
+
+def _check_names(file: _PlantFile, path: Path) -> dict[str, str]:
+    """Return the cell of each gun. Raises `SettingsError` for a name that is wrong or stands twice."""
     for shift in file.shifts:
         for day in shift.days:
             if day not in WEEKDAYS:
-                raise SettingsError(f"{path}: shift {shift.name!r} has the day {day!r}; expected one of {', '.join(WEEKDAYS)}")
+                raise SettingsError(
+                    f"{path}: shift {shift.name!r} has the day {day!r}; expected one of {', '.join(WEEKDAYS)}"
+                )
+    cells = [cell for line in file.lines for cell in line.cells]
+    named = [("site", file.site), ("area", file.area)]
+    named += [("line", line.id) for line in file.lines] + [("cell", cell.id) for cell in cells]
+    for place, (what, name) in enumerate(named):
+        if not name or set(name) & TOPIC_SIGNS:
+            raise SettingsError(f"{path}: {what} is {name!r}; expected a level of an MQTT topic, without / + #")
+        if (what, name) in named[:place]:
+            raise SettingsError(f"{path}: {what} {name!r} stands twice; expected each {what} once")
     guns: dict[str, str] = {}
-    cells: set[str] = set()
-    for cell in (cell for line in file.lines for cell in line.cells):
-        if cell.id in cells:
-            raise SettingsError(f"{path}: cell {cell.id!r} stands twice; expected each cell once")
-        cells.add(cell.id)
+    for cell in cells:
         for gun in cell.guns:
             if gun in guns:
                 raise SettingsError(f"{path}: gun {gun!r} stands in {guns[gun]!r} and {cell.id!r}; expected one cell")
             guns[gun] = cell.id
-    spots = _load_spots(path.parent / file.spots, cells, guns) if file.spots else {}
-    return Plant(
-        file.site, file.area, file.name, file.timezone, file.body_complete_min, file.lines, file.shifts, spots
-    )
+    return guns
 
 
 def _load_spots(path: Path, cells: set[str], guns: Mapping[str, str]) -> dict[str, Spot]:
     spots: dict[str, Spot] = {}
     try:
-        stream = path.open(encoding="utf-8", newline="")
-    except OSError as error:
+        with path.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write a byte order mark
+            reader = csv.DictReader(stream)
+            if tuple(reader.fieldnames or ()) != SPOT_COLUMNS:
+                raise SettingsError(f"{path}: columns are {reader.fieldnames}; expected {', '.join(SPOT_COLUMNS)}")
+            for row in reader:
+                spot = _spot(row, f"{path}:{reader.line_num}", cells, guns)
+                if spot.spot in spots:
+                    raise SettingsError(f"{path}:{reader.line_num}: spot {spot.spot!r} stands twice; expected it once")
+                spots[spot.spot] = spot
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path}: {error}") from None
-    with stream:
-        reader = csv.DictReader(stream)
-        if tuple(reader.fieldnames or ()) != SPOT_COLUMNS:
-            raise SettingsError(f"{path}: columns are {reader.fieldnames}; expected {', '.join(SPOT_COLUMNS)}")
-        for row in reader:
-            where = f"{path}:{reader.line_num}"
-            spot = convert(row, Spot, where, strict=False)
-            if spot.spot in spots:
-                raise SettingsError(f"{where}: spot {spot.spot!r} stands twice; expected each spot once")
-            if spot.cell not in cells:
-                raise SettingsError(f"{where}: cell is {spot.cell!r}; expected one of plant.toml's cells")
-            if guns.get(spot.gun) != spot.cell:
-                raise SettingsError(f"{where}: gun is {spot.gun!r}; expected a gun of cell {spot.cell!r}")
-            spots[spot.spot] = spot
     return spots
+
+
+def _spot(row: dict[str, str], where: str, cells: set[str], guns: Mapping[str, str]) -> Spot:
+    if len(row) != len(SPOT_COLUMNS):  # DictReader puts what is beyond the last column under a key of its own
+        raise SettingsError(f"{where}: more than {len(SPOT_COLUMNS)} columns; expected {', '.join(SPOT_COLUMNS)}")
+    spot = convert(row, Spot, where, strict=False)
+    if not spot.spot:
+        raise SettingsError(f"{where}: spot is empty; expected its name")
+    for name in ("x_mm", "y_mm", "z_mm"):
+        if not math.isfinite(getattr(spot, name)):
+            raise SettingsError(f"{where}: {name} is {getattr(spot, name)}; expected a number of mm")
+    if spot.cell not in cells:
+        raise SettingsError(f"{where}: cell is {spot.cell!r}; expected one of plant.toml's cells")
+    if guns.get(spot.gun) != spot.cell:
+        raise SettingsError(f"{where}: gun is {spot.gun!r}; expected a gun of cell {spot.cell!r}")
+    return spot

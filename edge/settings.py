@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 
 T = TypeVar("T")
+SHOWN = 60
+"""A wrong value is shown up to this many characters."""
 
 
 class SettingsError(ValueError):
@@ -26,12 +28,27 @@ def convert(raw: Any, to: type[T], where: str, *, strict: bool = True) -> T:
         text = str(error)
         unknown = re.search(r"unknown field `(\w+)`(?: - at `\$\.?(.*)`)?", text)
         if not unknown:
-            raise SettingsError(f"{where}: {text}") from None
+            raise SettingsError(f"{where}: {text}{_came(raw, text)}") from None
         key, parent = unknown.group(1), unknown.group(2) or ""
         close = difflib.get_close_matches(key, sorted(_field_names(to)), n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         at = f"{parent}.{key}" if parent else key
         raise SettingsError(f"{where}: unknown key {at!r}{hint}") from None
+
+
+def _came(raw: Any, text: str) -> str:
+    """Say what stands in `raw` where msgspec's message points, unless it is a secret or lies behind a free key."""
+    at = re.search(r" - at `\$([^`]*)`$", text)
+    path = at.group(1) if at else ""
+    if not path or "[...]" in path or path.endswith((".password", ".token")):
+        return ""
+    try:
+        for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+            raw = raw[key] if key else raw[int(index)]
+    except (KeyError, IndexError, TypeError):
+        return ""
+    came = repr(raw)
+    return f"; it is {came if len(came) <= SHOWN else came[:SHOWN] + '…'}"
 
 
 def _field_names(to: Any) -> set[str]:

@@ -1,7 +1,7 @@
 """Bodies in the shop: which spots each has had, and whether it qualifies once it has left.
 
-A body qualifies when all its judged spots are ok and none is missing. One that may have been in the shop before the first
-weld of all was seen is not called incomplete: nobody knows what it had.
+A body qualifies when all its judged spots are ok and none is missing. One that may have been in the shop before the
+first weld of all was seen is not called incomplete: nobody knows what it had.
 """
 
 from __future__ import annotations

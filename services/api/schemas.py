@@ -1,4 +1,4 @@
-"""The shapes on the wire, as OpenAPI shows them. Times are RFC 3339 UTC with ns dropped to µs; units are in the names."""
+"""The shapes on the wire, as OpenAPI shows them. Times are RFC 3339 UTC, cut to µs; units are in the names."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from services.errors import OperatorError
 from services.store import schema
 
 
-class StoreError(RuntimeError):
+class StoreError(OperatorError):
     """The store did not take or give the data; the same call may succeed later."""
 
 

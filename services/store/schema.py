@@ -5,13 +5,20 @@ Times are int64 ns UTC. Strings are never null (empty when unknown); numbers may
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from models.welds.features import FEATURES
 
 VERDICTS = ("ok", "defect", "unjudged")
 
-WELD = pa.schema(
+
+def _schema(columns: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in columns])
+
+
+WELD = _schema(
     [
         ("ordinal", pa.int64()),  # counts accepted welds of one edge: names the curve in the archive
         ("weld_id", pa.string()),
@@ -45,7 +52,21 @@ WELD = pa.schema(
 TALLY_GROUPS = ("site", "area", "line", "cell", "gun", "spot", "program", "cause", "body")
 """What rates can be grouped by; `shift` and time buckets are made of time ranges."""
 
-BODY = pa.schema(
+
+def tally_schema(by: tuple[str, ...], bucket_ns: int) -> pa.Schema:
+    """Return the columns of a tally.
+
+    Raises `ValueError` when `by` names what cannot be grouped by, or anything twice, or `bucket_ns` is negative.
+    """
+    if not set(by) <= set(TALLY_GROUPS) or len(set(by)) < len(by):
+        raise ValueError(f"by is {by}; expected names of {TALLY_GROUPS}, each once")
+    if bucket_ns < 0:
+        raise ValueError(f"bucket_ns is {bucket_ns}; expected 0 (no buckets) or more")
+    bucket = [("bucket_ns", pa.int64())] if bucket_ns else []
+    return _schema([*((name, pa.string()) for name in by), *bucket, *((verdict, pa.int64()) for verdict in VERDICTS)])
+
+
+BODY = _schema(
     [
         ("body", pa.string()),
         ("first_ns", pa.int64()),
@@ -60,7 +81,7 @@ BODY = pa.schema(
     ]
 )
 
-SPOT_STATE = pa.schema(
+SPOT_STATE = _schema(
     [
         ("spot", pa.string()),
         ("program", pa.string()),
@@ -78,7 +99,7 @@ SPOT_STATE = pa.schema(
     ]
 )
 
-AGV = pa.schema(
+AGV = _schema(
     [
         ("agv", pa.string()),
         ("manufacturer", pa.string()),
@@ -103,7 +124,7 @@ AGV = pa.schema(
     ]
 )
 
-EVENT = pa.schema(
+EVENT = _schema(
     [
         ("event_id", pa.string()),
         ("time_ns", pa.int64()),
@@ -120,7 +141,7 @@ EVENT = pa.schema(
     ]
 )
 
-REJECT = pa.schema(
+REJECT = _schema(
     [
         ("seq", pa.int64()),  # journal sequence number of the message; with item: the key
         ("item", pa.int64()),
@@ -134,7 +155,7 @@ REJECT = pa.schema(
     ]
 )
 
-SOURCE = pa.schema(
+SOURCE = _schema(
     [
         ("source", pa.string()),
         ("received", pa.int64()),
