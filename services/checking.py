@@ -32,8 +32,12 @@ def check_live(topic: str, broker: tuple[str, int], count: int, stop: threading.
     host, port = broker
     messages: queue.Queue[tuple[str, bytes]] = queue.Queue()
     client = new_client(BrokerSettings(host=host, port=port, client_id=""), logging.getLogger("lineside.check"))
-    client.on_message = lambda _client, _data, message: messages.put((message.topic, message.payload))
-    client.on_connect = lambda *_: client.subscribe(topic, 0)
+    client.on_message = lambda _client, _data, message: messages.put((message.topic, bytes(message.payload)))
+
+    def subscribe(*_: object) -> None:
+        client.subscribe(topic, 0)
+
+    client.on_connect = subscribe
     try:
         client.connect(host, port)
     except OSError as error:

@@ -180,7 +180,7 @@ class Reporter(AbstractContextManager["Reporter"]):
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._client = new_client(broker_settings(config.broker, "demo"), logging.getLogger("lineside.demo"))
-        self._client.on_message = lambda _client, _data, message: self._take(message.topic, message.payload)
+        self._client.on_message = lambda _client, _data, message: self._take(message.topic, bytes(message.payload))
         self._client.on_connect = self._subscribe
         self._client.connect_async(config.broker.host, config.broker.port)
 

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 import pyarrow.compute as pc
@@ -45,6 +46,8 @@ SNAPSHOT_S = 60.0
 EXPIRE_S = 3600.0
 RETRY_S = (0.2, 5.0)
 """First and longest wait before a store is tried again."""
+
+T = TypeVar("T")
 
 
 class Pipeline:
@@ -81,7 +84,7 @@ class Pipeline:
         if reader is None:
             return
         with reader:
-            self._replay(reader)
+            self._replay(reader, stop)
             while not stop.is_set():
                 started = time.monotonic()
                 busy = self._step(reader, stop)
@@ -102,9 +105,11 @@ class Pipeline:
                 stop.wait(PAUSE_S)
         return None
 
-    def _replay(self, reader: JournalReader) -> None:
+    def _replay(self, reader: JournalReader, stop: threading.Event) -> None:
         """Bring the state to where the store is; its rows are there already."""
-        limit = self._store.cursor()
+        limit = self._until_it_works(self._store.cursor, stop)
+        if limit is None:
+            return
         last = reader.last_seq()
         if last < max(self.state.cursor, limit):
             raise StateError(
@@ -132,7 +137,7 @@ class Pipeline:
         account = self._is_due("account", ACCOUNT_S)
         if messages or account:
             commit = self._commit_of(outcome, reader if account else None)
-            if not self._commit(commit, stop):
+            if self._until_it_works(lambda: self._commit(commit), stop) is None:
                 return False
             self._tell(outcome, reader, commit if account else None)
         if self._is_due("flush", FLUSH_S):
@@ -178,23 +183,27 @@ class Pipeline:
             sources_at_ns=at_ns,
         )
 
-    def _commit(self, commit: Commit, stop: threading.Event) -> bool:
-        """Commit, trying again until it succeeds; return False when told to stop before that."""
+    def _commit(self, commit: Commit) -> int:
+        self._store.commit(commit)
+        return commit.cursor
+
+    def _until_it_works(self, work: Callable[[], T], stop: threading.Event) -> T | None:
+        """Ask the store, trying again until it answers; return None when told to stop before that."""
         wait, failed_at = RETRY_S[0], 0.0
-        while True:
+        while not stop.is_set() or not failed_at:
             try:
-                self._store.commit(commit)
+                answer = work()
             except StoreError as error:
                 if not failed_at:
                     failed_at = time.monotonic()
-                    self._log.error("the store does not take results, trying again: %s", error)
-                if stop.wait(wait):
-                    return False
+                    self._log.error("the store does not answer, trying again: %s", error)
+                stop.wait(wait)
                 wait = min(2 * wait, RETRY_S[1])
             else:
                 if failed_at:
-                    self._log.info("the store takes results again after %.1f s", time.monotonic() - failed_at)
-                return True
+                    self._log.info("the store answers again after %.1f s", time.monotonic() - failed_at)
+                return answer
+        return None
 
     def _tell(self, outcome: Outcome, reader: JournalReader, account: Commit | None) -> None:
         """Publish what is live; once a second also how far the pipeline is and which vehicles moved."""

@@ -26,13 +26,13 @@ from edge.simulator.settings import SimulatorSettings
 from services.brokers import BrokerJob, run_broker
 from services.config import Broker, Config
 from services.curves import CurveReader
+from services.errors import OperatorError
 from services.evidence_files import FolderEvidence
 from services.feed import MqttFeed
 from services.layout import DataLayout
 from services.logs import set_up_logging
 from services.pipeline import Pipeline
 from services.serving import read_plant, serve
-from services.state import StateError
 from services.store import open_store
 from services.supervisor import GIVE_UP, Worker
 
@@ -174,7 +174,7 @@ def main() -> None:
     threading.Thread(target=leave_with_supervisor, daemon=True).start()
     try:
         ROLES[role](job, stop, log)
-    except (SettingsError, JournalError, StateError) as error:
+    except (SettingsError, JournalError, OperatorError) as error:
         log.error("%s", error)  # noqa: TRY400 - the message says it all
         sys.exit(GIVE_UP)
 
