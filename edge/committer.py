@@ -1,0 +1,140 @@
+"""Puts what was received into the journal, group by group, and lets it be acknowledged then.
+
+While one group goes to disk the next one gathers: the fuller the line, the larger the groups, and no timer anywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.inbox import Inbox, Received
+from edge.journal import Entry, Journal, JournalFull
+from edge.sources.envelope import count_items
+from edge.topics import UNROUTED, TopicError, route
+
+MAX_GROUP = 2000
+MAX_GROUP_BYTES = 8 * 2**20
+TRIM_EVERY_S = 1.0
+TAKE_S = 0.2
+DRAIN_S = 1.0
+"""How long after being told to stop what was received is still committed; the rest stays with the broker."""
+RETRY_S = (0.1, 1.0)
+"""First and longest wait before a journal that is full is tried again."""
+
+
+class Committer:
+    """One thread runs it; the figures may be read from others."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        cursor_path: Path,
+        max_bytes: int,
+        inbox: Inbox,
+        wake_session: Callable[[], None],
+        log: logging.Logger,
+    ) -> None:
+        self._journal, self._cursor_path, self._inbox, self._log = journal, cursor_path, inbox, log
+        self._wake_session = wake_session
+        self._max_group_bytes = min(MAX_GROUP_BYTES, max_bytes // 8)  # a group must fit in an empty journal
+        self._trim_due = 0.0
+        self._trim_fails = False
+        self.journaled = 0
+        self.groups = 0
+        self.largest_group = 0
+        self.longest_commit_s = 0.0
+        self.journal_bytes = journal.used_bytes()
+        self.stopped_since_ns: int | None = None
+        self.stopped_reason = ""
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last message in the journal."""
+        return self._journal.last_seq
+
+    @property
+    def trimmed(self) -> int:
+        """Up to which number the journal is trimmed."""
+        return self._journal.trimmed
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set and the inbox is empty. Raises `JournalError` when the journal is damaged."""
+        deadline = float("inf")
+        while True:
+            if stop.is_set():
+                deadline = min(deadline, time.monotonic() + DRAIN_S)
+            group = self._inbox.take(MAX_GROUP, self._max_group_bytes, 0.0 if stop.is_set() else TAKE_S)
+            if group and not self._commit(group, stop):
+                return
+            if stop.is_set() and (not group or time.monotonic() > deadline):
+                return
+            self._trim()
+
+    def _commit(self, group: list[Received], stop: threading.Event) -> bool:
+        """Put a group on disk, trying until there is room; return False when told to stop before that."""
+        entries = [_entry(message) for message in group if message.journaled]
+        wait = RETRY_S[0]
+        while True:
+            started = time.monotonic()
+            try:
+                self._journal.append(entries)
+            except JournalFull as error:
+                self._note_stopped(str(error))
+            else:
+                break
+            dropped = self._trim()
+            if stop.wait(0.0 if dropped else wait):
+                return False
+            wait = min(2 * wait, RETRY_S[1])
+        self._inbox.settle()
+        self._wake_session()
+        self._note_going()
+        if entries:
+            self.journaled += len(entries)
+            self.groups += 1
+            self.largest_group = max(self.largest_group, len(entries))
+            self.longest_commit_s = max(self.longest_commit_s, time.monotonic() - started)
+        return True
+
+    def _trim(self) -> int:
+        """Once a second, and then until all is done, drop one chunk of what the pipeline has taken."""
+        if time.monotonic() < self._trim_due:
+            return 0
+        dropped = 0
+        try:
+            cursor = int(self._cursor_path.read_text(encoding="ascii"))
+            dropped = self._journal.trim(cursor)
+            self.journal_bytes = self._journal.used_bytes()
+            self._trim_fails = False
+        except FileNotFoundError:
+            pass  # the pipeline has not saved yet
+        except (OSError, ValueError, JournalFull) as error:
+            if not self._trim_fails:
+                self._log.warning("the journal is not trimmed up to the cursor in %s: %s", self._cursor_path, error)
+            self._trim_fails = True
+        if not dropped:
+            self._trim_due = time.monotonic() + TRIM_EVERY_S
+        return dropped
+
+    def _note_stopped(self, reason: str) -> None:
+        if self.stopped_since_ns is None:
+            self.stopped_since_ns = time.time_ns()
+            self._log.error("acknowledging stopped: %s", reason)
+        self.stopped_reason = reason
+
+    def _note_going(self) -> None:
+        if self.stopped_since_ns is not None:
+            self._log.info("acknowledging again after %.1f s", (time.time_ns() - self.stopped_since_ns) / 1e9)
+            self.stopped_since_ns, self.stopped_reason = None, ""
+
+
+def _entry(message: Received) -> Entry:
+    try:
+        source = route(message.topic).source
+    except TopicError:
+        source = UNROUTED
+    return message.topic, message.payload, message.received_ns, source, count_items(message.payload)

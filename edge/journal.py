@@ -1,0 +1,273 @@
+"""The durable queue between collector and pipeline: one SQLite file, one writer, any number of readers.
+
+    collector --append (one fsync per group)--> journal --read--> pipeline --cursor--> collector --trim--> journal
+
+Messages are numbered from 1 and no number is ever used twice, even when everything was trimmed. What was received is
+counted per source in the very transaction that keeps the messages, so the account and the queue cannot disagree.
+
+    JournalError            the file is no journal of ours, is damaged, or has another writer
+    +-- JournalMissing      there is no journal (yet)
+    +-- JournalFull         it takes nothing now; the same append may succeed later
+    +-- JournalGap          messages that were asked for are trimmed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from edge.journal_file import (
+    WAL_BYTES,
+    JournalError,
+    JournalFull,
+    JournalGap,
+    JournalMissing,
+    OpenedFile,
+    free_bytes,
+    open_for_writing,
+    translated,
+)
+from edge.journal_reader import JournalReader, SourceCount
+
+__all__ = [
+    "Entry",
+    "Journal",
+    "JournalError",
+    "JournalFull",
+    "JournalGap",
+    "JournalMissing",
+    "JournalReader",
+    "SourceCount",
+]
+
+Entry = tuple[str, bytes, int, str, int]
+"""What is appended: topic, payload, received_ns, source, items."""
+
+ROW_BYTES = 64
+"""What a message takes beside topic and payload, at most."""
+SPARE_PAGES = 16
+"""Left free below the bound: trimming and a new source must find room in a full journal."""
+TRIM_MESSAGES = 2000
+TRIM_BYTES = 32 * 2**20
+"""Bounds of one trimming transaction: some 20 ms."""
+KEEP_FREE_BYTES = 64 * 2**20
+"""Free room in the file that is kept for the next messages; what is beyond goes back to the disk."""
+GIVE_BACK_PAGES = 512
+"""Pages given back to the disk at a time."""
+
+
+class Journal:
+    """The writing end. Not for two threads at once.
+
+    `max_bytes` bounds the pages in use plus the write-ahead log, and the database file as such. Trimmed pages are used
+    again; free ones beyond `KEEP_FREE_BYTES` go back to the disk little by little. The log is begun anew at
+    `WAL_BYTES` and grows beyond only by one group, or while a reader hangs in the middle of a read: then it counts
+    against the bound, so that the journal stops instead of filling the disk.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int, max_bytes: int, min_free: int) -> None:
+        self._path, self._connection, self._lock = path, connection, lock
+        self._max_bytes, self._min_free_bytes = max_bytes, min_free
+        self._file = OpenedFile(path)
+        self._wal = path.with_name(path.name + "-wal")
+        self._page_bytes = int(connection.execute("PRAGMA page_size").fetchone()[0])
+        connection.execute(f"PRAGMA max_page_count = {max(1, max_bytes // self._page_bytes)}")
+        self._sources: dict[str, int] = dict(connection.execute("SELECT name, id FROM source").fetchall())
+        self._trimmed = int(connection.execute("SELECT trimmed FROM mark").fetchone()[0])
+        (last,) = connection.execute("SELECT max(seq) FROM message").fetchone()
+        self._last_seq = int(last or self._trimmed)
+
+    @classmethod
+    def open(cls, path: Path, max_bytes: int, min_free_bytes: int) -> Journal:
+        """Open the journal for writing, making it when it is missing.
+
+        `min_free_bytes` is what must stay free on the disk. Raises `JournalError`, also when another process has it
+        open for writing.
+        """
+        lock = _lock(path)
+        try:
+            connection = open_for_writing(path, min(WAL_BYTES, max_bytes // 4))
+            try:
+                with translated(path):
+                    return cls(path, connection, lock, max_bytes, min_free_bytes)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+        os.close(self._lock)
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last message, 0 before the first."""
+        return self._last_seq
+
+    @property
+    def trimmed(self) -> int:
+        """Up to which number messages are trimmed."""
+        return self._trimmed
+
+    def used_bytes(self) -> int:
+        """Return what counts against `max_bytes`: pages in use, and the write-ahead log."""
+        with translated(self._path):
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            wal = self._wal.stat().st_size if self._wal.exists() else 0
+            return int((pages - self._free_pages()) * self._page_bytes + wal)
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        """Keep messages, all or none; when this returns they are on disk. Return the number of the last one.
+
+        Raises `JournalFull` when a bound is met or the disk does not take them; nothing is kept then, and the next
+        append works again as soon as there is room. Raises `JournalError` when the file is damaged.
+        """
+        if not entries:
+            return self._last_seq
+        self._file.check()
+        self._check_room(entries)
+        seq = self._last_seq
+        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for _, _, received_ns, source, items in entries:
+            count = counts[source]
+            count[0] += items
+            count[1] = max(count[1], received_ns)
+        with self._transaction() as connection:
+            new = self._count(counts)
+            known = self._sources | new
+            connection.executemany(
+                "INSERT INTO message VALUES (?, ?, ?, ?, ?)",
+                (
+                    (number, known[source], received_ns, items, len(payload))
+                    for number, (_, payload, received_ns, source, items) in enumerate(entries, seq + 1)
+                ),
+            )
+            connection.executemany(
+                "INSERT INTO payload VALUES (?, ?, ?)",
+                ((number, entry[0], entry[1]) for number, entry in enumerate(entries, seq + 1)),
+            )
+        self._sources.update(new)
+        self._last_seq = seq + len(entries)
+        return self._last_seq
+
+    def trim(self, upto: int) -> int:
+        """Drop messages numbered up to `upto`, at most one chunk of them; return how many were dropped.
+
+        Call again until it returns 0. Raises `ValueError` when `upto` is beyond the last message: then it is not about
+        this journal. Raises `JournalFull` when the disk does not even take the dropping.
+        """
+        if upto > self._last_seq:
+            raise ValueError(f"journal {self._path} ends at message {self._last_seq}; cannot trim up to {upto}")
+        self._file.check()
+        dropped = self._drop(upto) if upto > self._trimmed else 0
+        keep = min(KEEP_FREE_BYTES, self._max_bytes // 4)
+        with translated(self._path):
+            if self._free_pages() * self._page_bytes > keep:
+                self._connection.execute(f"PRAGMA incremental_vacuum({GIVE_BACK_PAGES})").fetchall()
+        return dropped
+
+    def _drop(self, upto: int) -> int:
+        with self._transaction() as connection:
+            dropped = size = last = 0
+            rows = connection.execute(
+                "SELECT seq, bytes FROM message WHERE seq <= ? ORDER BY seq LIMIT ?", (upto, TRIM_MESSAGES)
+            ).fetchall()
+            for seq, number_of_bytes in rows:
+                dropped, size, last = dropped + 1, size + number_of_bytes, seq
+                if size >= TRIM_BYTES:
+                    break
+            connection.execute("DELETE FROM message WHERE seq <= ?", (last,))
+            connection.execute("DELETE FROM payload WHERE seq <= ?", (last,))
+            connection.execute("UPDATE mark SET trimmed = ?", (last,))
+        self._trimmed = last
+        return dropped
+
+    def _count(self, counts: dict[str, list[int]]) -> dict[str, int]:
+        """Add to the account; return the ids of sources that are new."""
+        new: dict[str, int] = {}
+        known: list[tuple[int, int, int]] = []
+        for source, (items, last_ns) in counts.items():
+            if source in self._sources:
+                known.append((items, last_ns, self._sources[source]))
+                continue
+            cursor = self._connection.execute(
+                "INSERT INTO source (name, received, last_received_ns) VALUES (?, ?, ?)", (source, items, last_ns)
+            )
+            new[source] = int(cursor.lastrowid or 0)
+        self._connection.executemany(
+            "UPDATE source SET received = received + ?, last_received_ns = max(last_received_ns, ?) WHERE id = ?", known
+        )
+        return new
+
+    def _check_room(self, entries: Sequence[Entry]) -> None:
+        need = SPARE_PAGES * self._page_bytes
+        for topic, payload, *_ in entries:
+            size = len(payload) + len(topic) + ROW_BYTES
+            need += size if size < self._page_bytes // 2 else (size // self._page_bytes + 1) * self._page_bytes
+        used = self.used_bytes()
+        if used + need > self._max_bytes:
+            with translated(self._path):  # what is in the log may be in the database already, or can be moved there
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            used = self.used_bytes()
+        if used + need > self._max_bytes:
+            raise JournalFull(
+                f"journal {self._path} holds {used} bytes and its bound is {self._max_bytes}: "
+                f"no room for {len(entries)} more message(s) of {need} bytes"
+            )
+        free = free_bytes(self._path)
+        if free < self._min_free_bytes:
+            raise JournalFull(
+                f"the disk of {self._path} has {free} bytes left; at least {self._min_free_bytes} are to stay free"
+            )
+
+    def _free_pages(self) -> int:
+        (pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        return int(pages)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with translated(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def _lock(path: Path) -> int:
+    """Become the one writer; the lock goes with the process, however that ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        kind = JournalFull if error.errno == errno.ENOSPC else JournalError
+        raise kind(f"journal {path} cannot be locked: {error}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise JournalError(f"journal {path} has another writer, process {holder}; expected one collector") from None
+    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+        os.truncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
+    return lock
