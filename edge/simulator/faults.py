@@ -1,0 +1,172 @@
+"""What goes wrong: which weld has which fault, how badly, and what that does to the joint.
+
+Faults come singly at a low rate, in bad spells of a gun that grow worse until someone repairs it, and as dips of the
+mains that meet every weld under way. Sensor faults are applied by `sensors`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
+
+from edge.simulator.draws import uniform
+from edge.simulator.joint import POST_MS, PRE_MS, Setup
+from edge.simulator.layout import Layout
+from edge.simulator.schedule import MS, GunEvent, S, Slots
+from edge.simulator.settings import FaultRates, SimulatorSettings
+from edge.simulator.weld import duration_ms
+
+CAUSE = {
+    "over_current": "excess_heat",
+    "low_force": "poor_fit_up",
+    "edge_weld": "poor_fit_up",
+    "under_current": "low_heat",
+    "shunting": "low_heat",
+    "secondary_cable": "low_heat",
+    "wrong_program": "excess_heat",
+    "no_current": "no_current",
+    "missing_sheet": "missing_sheet",
+    "fit_up": "poor_fit_up",
+    "worn_electrode": "low_heat",
+    "dead_voltage": "dead_voltage",
+    "clipped": "clipped",
+    "sample_gap": "gap",
+    "mains_dip": "low_heat",
+}
+"""Fault -> what it is called in `models.welds.causes`, unless melt was expelled."""
+FAULTS = ("", *CAUSE)
+"""By code; 0 is none. All but the last are drawn per weld, in the order of `FaultRates`."""
+CODE = {name: code for code, name in enumerate(FAULTS)}
+SENSOR_FAULTS = ("dead_voltage", "clipped", "sample_gap")
+
+SPELL_BLOCK_S = 6 * 3600
+"""At most one spell of a gun starts in each block."""
+SPELL_FAULTS = (
+    "over_current", "low_force", "under_current", "secondary_cable", "worn_electrode", "dead_voltage",
+    "edge_weld", "shunting", "fit_up",
+)  # fmt: skip
+LOCAL = frozenset({"edge_weld", "shunting", "fit_up"})
+"""Faults of the part, not of the gun: their spells concern a few neighbouring spots."""
+LOCAL_SPOTS = 6
+DIP_BLOCK_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The faults of `n` welds."""
+
+    code: NDArray[np.int8]
+    """(n,) index into `FAULTS`."""
+    severity: NDArray[np.float32]
+    """(n,) 0..1; 0 without a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spell:
+    """The spell that starts in given blocks of given guns, if any; every field (n,)."""
+
+    real: NDArray[np.bool_]
+    start_s: NDArray[np.float64]
+    length_s: NDArray[np.float64]
+    kind: NDArray[np.int64]
+    """Index into `SPELL_FAULTS`."""
+    first: NDArray[np.float64]
+    """0..1: where along the gun's sequence the spots of a local spell begin."""
+
+
+class FaultPlan:
+    """Draws faults; knows nothing but the settings."""
+
+    def __init__(self, settings: SimulatorSettings, layout: Layout) -> None:
+        self._seed, self._layout, self._spells = settings.seed, layout, settings.spells
+        self._edges = np.cumsum([getattr(settings.faults, name) for name in FaultRates.__struct_fields__])
+        if tuple(structs.asdict(settings.faults)) != FAULTS[1 : len(self._edges) + 1]:
+            raise AssertionError("FAULTS and FaultRates must name the same faults in the same order")
+
+    def draw(self, slots: Slots) -> Faults:
+        """Return the fault of each weld, mains dips excepted."""
+        chance = uniform(self._seed, "fault", slots.body, slots.spot)
+        code = np.searchsorted(self._edges, chance, side="right") + 1
+        code = np.where(chance < self._edges[-1], code, 0)
+        severity = uniform(self._seed, "severity", slots.body, slots.spot)
+        severity = np.where(code > 0, 0.15 + 0.85 * severity, 0.0)
+        edge = np.full(len(slots), self._edges[-1])
+        for back in (1, 0):  # a spell may reach into the next block
+            rate, kind, progress = self._spell_rate(slots, back)
+            hit = (chance >= edge) & (chance < edge + rate)
+            code = np.where(hit, kind, code)
+            worse = 0.2 + 0.8 * progress * uniform(self._seed, "spell severity", slots.body, slots.spot)
+            severity = np.where(hit, worse, severity)
+            edge = edge + rate
+        return Faults(code.astype(np.int8), severity.astype(np.float32))
+
+    def repairs(self, start_ns: int, stop_ns: int) -> list[GunEvent]:
+        """Return the maintenance that ends a gun's bad spell, within `[start_ns, stop_ns)`, in order of time."""
+        found = []
+        gun = np.arange(len(self._layout.gun))
+        for block in range(start_ns // S // SPELL_BLOCK_S - 1, stop_ns // S // SPELL_BLOCK_S + 1):
+            spell = self._spell(gun, np.full(len(gun), block))
+            end_ns = ((spell.start_s + spell.length_s) * 1000).astype(np.int64) * MS
+            due = spell.real & (end_ns >= start_ns) & (end_ns < stop_ns)
+            found += [
+                GunEvent("maintenance", int(g), int(end_ns[g]), SPELL_FAULTS[spell.kind[g]].replace("_", " "))
+                for g in np.flatnonzero(due)
+            ]
+        return sorted(found, key=lambda event: (event.time_ns, event.gun))
+
+    def dip(self, slots: Slots, setup: Setup, faults: Faults) -> tuple[Setup, Faults]:
+        """Let the mains dip where they do; a weld that has no other fault is labelled with it."""
+        block = slots.time_ns // (DIP_BLOCK_S * S)
+        real = uniform(self._seed, "dip", block) < self._spells.mains_dips_per_day * DIP_BLOCK_S / 86400
+        # Never within a second of a block's edge, so that a weld can only meet the dip of the block it starts in.
+        into_s = 1 + (DIP_BLOCK_S - 2) * uniform(self._seed, "dip start", block)
+        severity = uniform(self._seed, "dip severity", block)
+        start = into_s * 1000 - (slots.time_ns % (DIP_BLOCK_S * S)) / MS + PRE_MS
+        stop = start + 60 + 190 * uniform(self._seed, "dip length", block)
+        met = real & (stop > PRE_MS) & (start < duration_ms(setup) - POST_MS)
+        if not met.any():
+            return setup, faults
+        code = np.where(met & (faults.code == 0), CODE["mains_dip"], faults.code).astype(np.int8)
+        strength = np.where(met & (faults.code == 0), severity, faults.severity).astype(np.float32)
+        setup = replace(
+            setup,
+            dip_from_ms=np.where(met, start, np.nan).astype(np.float32),
+            dip_to_ms=np.where(met, stop, np.nan).astype(np.float32),
+            dip_depth=np.where(met, 0.5 + 0.25 * severity, 0).astype(np.float32),
+        )
+        return setup, Faults(code, strength)
+
+    def _spell(self, gun: NDArray[np.int64], block: NDArray[np.int64]) -> _Spell:
+        def draw(label: str) -> NDArray[np.float64]:
+            return uniform(self._seed, "spell " + label, gun, block)
+
+        spells = self._spells
+        return _Spell(
+            real=draw("real") < spells.per_gun_and_day * SPELL_BLOCK_S / 86400,
+            start_s=(block + draw("start")) * SPELL_BLOCK_S,
+            length_s=3600 * (spells.min_h + draw("length") * (spells.max_h - spells.min_h)),
+            kind=(draw("kind") * len(SPELL_FAULTS)).astype(np.int64),
+            first=draw("first"),
+        )
+
+    def _spell_rate(
+        self, slots: Slots, back: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return rate, fault code and progress (0..1) of the spell that began `back` blocks before each weld's own."""
+        layout = self._layout
+        gun = layout.gun_of_spot[slots.spot]
+        spell = self._spell(gun, slots.time_ns // (SPELL_BLOCK_S * S) - back)
+        progress = (slots.time_ns / S - spell.start_s) / spell.length_s
+        running = spell.real & (progress >= 0) & (progress < 1)
+        local = np.array([name in LOCAL for name in SPELL_FAULTS])[spell.kind]
+        spots = layout.gun_spots[gun]
+        begin = (spell.first * np.maximum(spots - LOCAL_SPOTS, 1)).astype(np.int64)
+        place = layout.place[slots.spot]
+        within = (place >= begin) & (place < begin + LOCAL_SPOTS)
+        worst = np.where(local, np.minimum(0.5, self._spells.worst_rate * spots / LOCAL_SPOTS), self._spells.worst_rate)
+        rate = np.where(running & (within | ~local), worst * progress, 0.0)
+        codes = np.array([CODE[name] for name in SPELL_FAULTS])
+        return rate, codes[spell.kind], np.clip(progress, 0, 1)
