@@ -1,0 +1,192 @@
+"""`Store` over one DuckDB file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.store import schema
+from services.store.duck import sql
+from services.store.keyed import last_of_each
+from services.store.protocol import Commit, Filters, StoreError
+
+
+class DuckStore:
+    """One file, written by one process.
+
+    A commit is one transaction, so that rows, account and cursor appear together or not at all. Each call works on a
+    connection of its own to the shared database: readers see the last commit and never wait for the writer.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file, made with its tables when missing.
+
+        Raises `StoreError` when it is held by another process, is damaged, or was written by another version.
+        """
+        self._path, self._read_only = path, read_only
+        self._writing = threading.Lock()
+        self._opening = threading.Lock()
+        self._database: duckdb.DuckDBPyConnection | None = None
+        self._closed = False
+        if read_only and not path.exists():
+            raise StoreError(f"{path}: no such store")
+        with self._connection():
+            pass
+
+    def commit(self, commit: Commit) -> None:
+        """Make a commit durable in one transaction."""
+        with self._writing, self._connection() as connection:
+            connection.begin()
+            cursor, sources_at_ns = _progress(connection)
+            _replace(connection, sql.WELD, commit.welds)
+            _replace(connection, sql.SPOT_STATE, commit.spots)
+            _replace(connection, sql.EVENT, commit.events)
+            _replace(connection, sql.REJECT, commit.rejects)
+            if commit.cursor >= cursor:  # else the states that are there follow from more of the journal
+                _replace(connection, sql.BODY, commit.bodies)
+                _replace(connection, sql.AGV, commit.agvs)
+                _replace(connection, sql.SOURCE, commit.sources)
+                sources_at_ns = commit.sources_at_ns or sources_at_ns
+            connection.execute(sql.SET_PROGRESS, [max(cursor, commit.cursor), sources_at_ns])
+            connection.commit()
+
+    def cursor(self) -> int:
+        """Return the newest committed cursor, 0 when nothing was committed."""
+        with self._connection() as connection:
+            return _progress(connection)[0]
+
+    def welds(self, filters: Filters, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
+        """Return one page of welds, newest first."""
+        return self._read(schema.WELD, *sql.welds(filters, limit, before))
+
+    def weld(self, weld_id: str) -> pa.Table:
+        """Return the weld with that id, or none."""
+        return self._read(schema.WELD, sql.WELD_BY_ID, [weld_id])
+
+    def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
+        """Count welds by verdict in groups and time buckets."""
+        rows = schema.tally_schema(by, bucket_ns)
+        return self._read(rows, *sql.tally(filters, by, bucket_ns))
+
+    def bodies(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
+        """Return one page of bodies, newest first."""
+        return self._read(schema.BODY, *sql.bodies(filters, limit, before))
+
+    def body_tally(self, since_ns: int | None, until_ns: int | None) -> tuple[int, int, int]:
+        """Count complete bodies by verdict."""
+        row = self._read(schema.tally_schema((), 0), *sql.body_tally(since_ns, until_ns)).to_pylist()[0]
+        return row["ok"], row["defect"], row["unjudged"]
+
+    def spots(self, filters: Filters) -> pa.Table:
+        """Return the latest state of every stream."""
+        return self._read(schema.SPOT_STATE, *sql.spots(filters))
+
+    def agvs(self) -> pa.Table:
+        """Return the latest state of every AGV."""
+        return self._read(schema.AGV, sql.AGVS, [])
+
+    def events(self, filters: Filters, limit: int) -> pa.Table:
+        """Return the newest events."""
+        return self._read(schema.EVENT, *sql.events(filters, limit))
+
+    def rejects(self, source: str, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
+        """Return one page of rejects, newest first."""
+        return self._read(schema.REJECT, *sql.rejects(source, limit, before))
+
+    def sources(self) -> tuple[int, pa.Table]:
+        """Return when the newest account was taken, and the account."""
+        with self._connection() as connection:
+            connection.begin()  # one snapshot for both
+            at_ns = _progress(connection)[1]
+            table = _fetch(connection, schema.SOURCE, sql.SOURCES, [])
+            connection.rollback()
+        return at_ns, table
+
+    def close(self) -> None:
+        """Let go of the file; what was committed is in it."""
+        with self._writing, self._opening:
+            self._closed = True
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def _read(self, rows: pa.Schema, text: str, params: sql.Params) -> pa.Table:
+        with self._connection() as connection:
+            return _fetch(connection, rows, text, params)
+
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a connection for one call, and turn DuckDB's errors into ours."""
+        try:
+            with closing(self._open().cursor()) as connection:
+                yield connection
+        except duckdb.FatalException as error:
+            # DuckDB shuts a database whose file it could not write (disk full); opened again, it recovers from its log.
+            self._forget()
+            raise StoreError(f"{self._path}: {error}") from error
+        except duckdb.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._closed:
+                raise StoreError(f"{self._path}: the store was closed")
+            if self._database is None:
+                self._database = self._connect()
+            return self._database
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        database = duckdb.connect(self._path, read_only=self._read_only)
+        try:
+            if not self._read_only:
+                for statement in sql.CREATE:
+                    database.execute(statement)
+            for target in sql.TARGETS:
+                self._check(target, [name for (name,) in database.execute(sql.COLUMNS, [target.name]).fetchall()])
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _check(self, target: sql.Target, have: list[str]) -> None:
+        if have != target.rows.names:
+            differ = sorted(set(have) ^ set(target.rows.names)) or ["their order"]
+            raise StoreError(
+                f"{self._path}: table {target.name} was written by another version "
+                f"(columns that differ: {', '.join(differ)}); move the file away or use that version"
+            )
+
+    def _forget(self) -> None:
+        with self._opening:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, target: sql.Target, table: pa.Table) -> None:
+    if not len(table):
+        return
+    connection.register(sql.BATCH, last_of_each(table, target.key, target.newest_by))
+    bounds: sql.Params = []
+    if target.ordered_by:
+        ends = pc.min_max(table[target.ordered_by])
+        bounds = [ends["min"].as_py(), ends["max"].as_py()]
+    connection.execute(target.delete, bounds)
+    connection.execute(target.insert)
+    connection.unregister(sql.BATCH)
+
+
+def _progress(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    [(cursor, sources_at_ns)] = connection.execute(sql.GET_PROGRESS).fetchall()
+    return cursor, sources_at_ns
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, rows: pa.Schema, text: str, params: sql.Params) -> pa.Table:
+    table: pa.Table = connection.sql(text, params=params).to_arrow_table()
+    return table.cast(rows)

@@ -1,0 +1,83 @@
+"""What InfluxDB answered, as the rows and tallies of the contract."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from services.store import schema
+from services.store.influx.lines import decode_tag
+from services.store.influx.points import ROWS
+
+Answer = Mapping[str, str]
+Value = str | int | float | bool | None
+Row = dict[str, Value]
+Group = tuple[tuple[str, ...], int]
+"""The values of `by`, and the bucket."""
+
+
+def time_ns(text: str) -> int:
+    """Return an RFC 3339 UTC time as ns since 1970."""
+    return int(np.datetime64(text.removesuffix("Z"), "ns").astype(np.int64))
+
+
+def row(measurement: str, answer: Answer) -> Row:
+    """Return the columns of a point's `row`."""
+    return dict(zip(ROWS[measurement], msgspec.json.decode(answer["_value"]), strict=True))
+
+
+def table(rows: Iterable[Row], columns: pa.Schema) -> pa.Table:
+    """Return rows as an Arrow table."""
+    listed = list(rows)
+    arrays = [_array([row[field.name] for row in listed], field.type) for field in columns]
+    return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def _array(values: list[Value], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_floating(kind):  # JSON writes a whole number without a point
+        return pa.array([None if value is None else float(value) for value in values], kind)
+    return pa.array(values, kind)
+
+
+def tally_of_fields(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+    """Return the tally of answers that hold one verdict, `_field`, each."""
+    counts: Counter[tuple[Group, str]] = Counter()
+    for answer in answers:
+        values = tuple(decode_tag(answer.get(column, "")) for column in by)
+        counts[(values, _bucket(answer, bucket_ns)), answer["_field"]] += round(float(answer["_value"]))
+    return _tally(counts, by, bucket_ns)
+
+
+def tally_of_marks(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+    """Return the tally of answers that hold one (verdict, cause, body), `mark`, each."""
+    counts: Counter[tuple[Group, str]] = Counter()
+    for answer in answers:
+        verdict, cause, body = msgspec.json.decode(answer["mark"], type=tuple[str, str, str])
+        own = {"cause": cause, "body": body}
+        values = tuple(own[column] if column in own else decode_tag(answer.get(column, "")) for column in by)
+        counts[(values, _bucket(answer, bucket_ns)), verdict] += int(answer["_value"])
+    return _tally(counts, by, bucket_ns)
+
+
+def _bucket(answer: Answer, bucket_ns: int) -> int:
+    # The first window of a range begins with the range; its bucket began before that.
+    return time_ns(answer["_time"]) // bucket_ns * bucket_ns if bucket_ns else 0
+
+
+def _tally(counts: Counter[tuple[Group, str]], by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+    groups = {group for (group, _), n in counts.items() if n}
+    if not by and not bucket_ns:
+        groups = {((), 0)}
+    rows = [
+        {
+            **dict(zip(by, group[0], strict=True)),
+            "bucket_ns": group[1],
+            **{verdict: counts[group, verdict] for verdict in schema.VERDICTS},
+        }
+        for group in sorted(groups, key=lambda group: (group[1], group[0]))
+    ]
+    return pa.Table.from_pylist(rows, schema=schema.tally_schema(by, bucket_ns))

@@ -1,0 +1,171 @@
+"""A commit as InfluxDB points: which columns are tags, which are fields, and what time a point has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.welds.features import FEATURES
+from services.store import schema
+from services.store.influx.lines import json_rows, lines, per_value
+from services.store.keyed import last_of_each
+
+STATES_NS = 7_258_118_400_000_000_000
+"""2200-01-01: the instant of all latest states. In the future, so that no retention rule ever drops them."""
+
+BLUR_NS = 1_000_000
+"""Times of keyed points are exact to this; below it they are a hash of the key."""
+SLOTS = 256
+"""Series that body ids, and weld ids, are spread over: a tag per id would make a series per car."""
+MINUTE_NS = 60_000_000_000
+
+PLACE = ("site", "area", "line", "cell", "gun", "spot", "program")
+
+ROWS: dict[str, tuple[str, ...]] = {
+    name: (*first, *(column for column in rows.names if column not in first))
+    for name, rows, first in (
+        ("weld", schema.WELD, ("verdict", "cause", "body")),
+        ("body", schema.BODY, ("verdict", "body")),
+        ("spot_state", schema.SPOT_STATE, ()),
+        ("agv", schema.AGV, ()),
+        ("event", schema.EVENT, ()),
+        ("reject", schema.REJECT, ()),
+        ("source", schema.SOURCE, ()),
+    )
+}
+"""Columns in the order in which `row` has them: first those that queries match a prefix of."""
+
+WELD_CHARTED = ("verdict", "cause", "body", "weld_id", "lead", "score", "wear_count", *FEATURES)
+ACCOUNT_CHARTED = ("received", "stored", "rejected", "duplicate", "pending", "clock_offset_ms")
+
+MEASUREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "weld": (PLACE, (*WELD_CHARTED, *schema.VERDICTS, "mark", "finding", "row")),
+    "lookup": (("kind", "slot"), ("key",)),
+    "body": (("slot",), (*schema.BODY.names, *(f"is_{verdict}" for verdict in schema.VERDICTS), "row")),
+    "event": ((*PLACE[:4], "kind", *PLACE[4:]), ("event_id", "time_ns", "received_ns", "note", "row")),
+    "reject": (("source",), (*(name for name in schema.REJECT.names if name != "source"), "order", "row")),
+    "spot_state": (("spot", "program"), (*schema.SPOT_STATE.names[2:], "row")),
+    "agv": (("agv",), (*schema.AGV.names[1:], "row")),
+    "source": (("source",), (*schema.SOURCE.names[1:], "row")),
+    "account": (("source",), ACCOUNT_CHARTED),
+    "progress": ((), ("cursor", "sources_at_ns")),
+}
+"""Per measurement its tags and its fields: what dashboards can name."""
+
+
+def slot(key: str) -> str:
+    """Return the slot of an id, the same on every machine."""
+    return str(_hash(key) % SLOTS)
+
+
+def order(seq: int, item: int) -> int:
+    """Return a number that sorts rejects by (seq, item); payloads are far too small for 2^22 items."""
+    return (seq << 22) + item
+
+
+def weld_lines(welds: pa.Table) -> Iterator[str]:
+    """Return the lines of welds, rows of `schema.WELD`, and of their look-ups by id and by body."""
+    table = last_of_each(welds, ("spot", "program", "time_ns")).combine_chunks()
+    row = json_rows([_array(table, name) for name in ROWS["weld"]])
+    is_ok = pc.equal(table["verdict"], "ok")
+    fields = {name: _array(table, name) for name in WELD_CHARTED}
+    for verdict in schema.VERDICTS:
+        fields[verdict] = pc.equal(_array(table, "verdict"), verdict).cast(pa.float64())
+    fields["mark"] = json_rows([_array(table, name) for name in ROWS["weld"][:3]])
+    # Few welds are not ok. A field of their own lets them be found without decoding all the others' rows.
+    fields["finding"] = pc.if_else(_flat(is_ok), "", row)
+    fields["row"] = row
+    yield from lines("weld", _columns(table, PLACE), fields, _array(table, "time_ns"))
+    yield from _lookup("weld", table, "weld_id")
+    named = table.filter(pc.not_equal(table["body"], ""))
+    if len(named):
+        yield from _lookup("body", named, "body")
+
+
+def _lookup(kind: str, table: pa.Table, column: str) -> list[str]:
+    keys = _array(table, column)
+    unique = pc.binary_join_element_wise(_array(table, "spot"), _array(table, "program"), keys, "\0").to_pylist()
+    tags = {"kind": pa.repeat(kind, len(table)), "slot": per_value(keys, slot)}
+    return lines("lookup", tags, {"key": keys}, _blurred(_array(table, "time_ns"), unique))
+
+
+def body_lines(bodies: pa.Table) -> list[str]:
+    """Return the lines of bodies, rows of `schema.BODY`."""
+    table = last_of_each(bodies, ("body", "first_ns")).combine_chunks()
+    fields = _columns(table, schema.BODY.names)
+    for verdict in schema.VERDICTS:
+        counted = pc.and_(_array(table, "complete"), pc.equal(_array(table, "verdict"), verdict))
+        fields[f"is_{verdict}"] = counted.cast(pa.float64())
+    fields["row"] = _row("body", table)
+    names = _array(table, "body")
+    time_ns = _blurred(_array(table, "first_ns"), names.to_pylist())
+    return lines("body", {"slot": per_value(names, slot)}, fields, time_ns)
+
+
+def event_lines(events: pa.Table) -> list[str]:
+    """Return the lines of events, rows of `schema.EVENT`."""
+    table = last_of_each(events, ("event_id", "time_ns")).combine_chunks()
+    time_ns = _blurred(_array(table, "time_ns"), table["event_id"].to_pylist())
+    return _document("event", table, time_ns)
+
+
+def reject_lines(rejects: pa.Table) -> list[str]:
+    """Return the lines of rejects, rows of `schema.REJECT`."""
+    table = last_of_each(rejects, ("seq", "item")).combine_chunks()
+    orders = [order(seq, item) for seq, item in zip(table["seq"].to_pylist(), table["item"].to_pylist(), strict=True)]
+    time_ns = _blurred(_array(table, "received_ns"), [str(number) for number in orders])
+    return _document("reject", table, time_ns, order=pa.array(orders, pa.int64()))
+
+
+def state_lines(measurement: str, states: pa.Table, key: tuple[str, ...]) -> list[str]:
+    """Return the lines of latest states, each of which overwrites the one before."""
+    table = last_of_each(states, key).combine_chunks()
+    return _document(measurement, table, pa.repeat(STATES_NS, len(table)))
+
+
+def account_lines(sources: pa.Table, at_ns: int) -> list[str]:
+    """Return the lines of an account's history: of each minute the last snapshot stays."""
+    table = last_of_each(sources, ("source",)).combine_chunks()
+    time_ns = pa.repeat(at_ns // MINUTE_NS * MINUTE_NS, len(table))
+    return lines("account", _columns(table, ("source",)), _columns(table, ACCOUNT_CHARTED), time_ns)
+
+
+def progress_lines(cursor: int, sources_at_ns: int) -> list[str]:
+    """Return the line that says how far everything is written; it goes last."""
+    fields = {"cursor": pa.array([cursor], pa.int64()), "sources_at_ns": pa.array([sources_at_ns], pa.int64())}
+    return lines("progress", {}, fields, pa.array([STATES_NS], pa.int64()))
+
+
+def _document(measurement: str, table: pa.Table, time_ns: pa.Array, **more: pa.Array) -> list[str]:
+    tags, _ = MEASUREMENTS[measurement]
+    fields = {name: _array(table, name) for name in table.schema.names if name not in tags}
+    return lines(measurement, _columns(table, tags), {**fields, **more, "row": _row(measurement, table)}, time_ns)
+
+
+def _row(measurement: str, table: pa.Table) -> pa.Array:
+    return json_rows([_array(table, name) for name in ROWS[measurement]])
+
+
+def _blurred(time_ns: pa.Array, keys: Sequence[str]) -> pa.Array:
+    """Return the times, exact to `BLUR_NS`, with a hash of each key below."""
+    pairs = zip(time_ns.to_pylist(), keys, strict=True)
+    return pa.array([time // BLUR_NS * BLUR_NS + _hash(key) // SLOTS % BLUR_NS for time, key in pairs], pa.int64())
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    return _flat(table[name])
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _columns(table: pa.Table, names: Sequence[str]) -> dict[str, pa.Array]:
+    return {name: _array(table, name) for name in names}

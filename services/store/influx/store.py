@@ -1,0 +1,266 @@
+"""`Store` over InfluxDB 2."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from services.config import StoreSettings
+from services.store import schema
+from services.store.influx import answers, points, queries, scan
+from services.store.influx.answers import Row
+from services.store.influx.points import BLUR_NS, PLACE, STATES_NS
+from services.store.influx.session import Session
+from services.store.keyed import last_of_each
+from services.store.protocol import Commit, Filters
+
+Span = tuple[int, int]
+"""From, inclusive, to, exclusive; ns."""
+
+
+class InfluxStore:
+    """One bucket, written by one pipeline.
+
+    Points are keyed by the source's time, so that writing again overwrites; the cursor is written last, so that it
+    never claims more than is there.
+    """
+
+    def __init__(self, settings: StoreSettings) -> None:
+        """Raise `StoreError` when there is no token; InfluxDB itself is first talked to by the first call."""
+        self._session = Session(settings)
+        self._writing = threading.Lock()
+        self._written: _Written | None = None
+
+    def commit(self, commit: Commit) -> None:
+        """Write a commit, its cursor last."""
+        with self._writing:
+            if self._written is None:
+                self._session.ensure_bucket()
+                self._written = _Written(*self._progress(), self._spot_times())
+            written = self._written
+            spots = written.not_older(commit.spots)
+            self._session.write(
+                chain(
+                    points.weld_lines(commit.welds) if len(commit.welds) else (),
+                    points.state_lines("spot_state", spots, ("spot", "program")) if len(spots) else (),
+                    points.event_lines(commit.events) if len(commit.events) else (),
+                    points.reject_lines(commit.rejects) if len(commit.rejects) else (),
+                )
+            )
+            sources_at_ns = written.sources_at_ns
+            if commit.cursor >= written.cursor:  # else the states that are there follow from more of the journal
+                sources_at_ns = commit.sources_at_ns or sources_at_ns
+                self._write_states(commit)
+            cursor = max(commit.cursor, written.cursor)
+            self._session.write(points.progress_lines(cursor, sources_at_ns))
+            self._written = _Written(cursor, sources_at_ns, written.spot_times | _times(spots))
+
+    def cursor(self) -> int:
+        """Return the newest committed cursor, 0 when nothing was committed."""
+        self._session.ensure_bucket()
+        return self._progress()[0]
+
+    def welds(self, filters: Filters, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
+        """Return one page of welds, newest first."""
+        span = self._weld_span(filters)
+        sparse = filters.verdict not in {"", "ok"} or (filters.cause and not filters.verdict)
+        stream = scan.Stream(
+            "weld",
+            _tags(filters),
+            lambda row: (_int(row["time_ns"]), _int(row["ordinal"])),
+            1,
+            queries.mark_pattern(filters),
+            "finding" if sparse else "row",
+        )
+        return answers.table(scan.newest(self._session, stream, span, limit, before), schema.WELD)
+
+    def weld(self, weld_id: str) -> pa.Table:
+        """Return the weld with that id, or none."""
+        flux = queries.lookup("weld", points.slot(weld_id), weld_id, (queries.MIN_NS, STATES_NS))
+        times = sorted((answers.time_ns(answer["_time"]) for answer in self._query(flux)), reverse=True)
+        for time_ns in times:
+            flux = queries.rows("weld", {}, _units(time_ns, time_ns + 1))
+            rows = [answers.row("weld", answer) for answer in self._query(flux)]
+            same = [row for row in rows if row["weld_id"] == weld_id]
+            if same:
+                newest = max(same, key=lambda row: (_int(row["time_ns"]), _int(row["ordinal"])))
+                return answers.table([newest], schema.WELD)
+        return schema.WELD.empty_table()
+
+    def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
+        """Count welds by verdict in groups and time buckets."""
+        schema.tally_schema(by, bucket_ns)  # raises what `by` and bucket are wrong about
+        span, tags = self._weld_span(filters), _tags(filters)
+        own = tuple(column for column in by if column in PLACE)
+        verdicts = queries.verdict_fields(filters)
+        if span[0] >= span[1] or not verdicts:
+            return answers.tally_of_fields([], by, bucket_ns)
+        if filters.cause or filters.body or own != by:
+            pattern = queries.mark_pattern(filters)
+            found = self._query(queries.marks(pattern, tags, own, span, bucket_ns))
+            return answers.tally_of_marks(found, by, bucket_ns)
+        if bucket_ns:
+            found = self._query(queries.verdict_windows(verdicts, tags, by, span, bucket_ns))
+        else:
+            found = self._query(queries.sums("weld", verdicts, tags, by, span))
+        return answers.tally_of_fields(found, by, bucket_ns)
+
+    def bodies(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
+        """Return one page of bodies, newest first."""
+        tags = {"slot": points.slot(filters.body)} if filters.body else {}
+        stream = scan.Stream(
+            "body",
+            tags,
+            lambda row: (_int(row["first_ns"]), str(row["body"])),
+            BLUR_NS,
+            queries.body_pattern(filters),
+        )
+        return answers.table(scan.newest(self._session, stream, _span(filters), limit, before), schema.BODY)
+
+    def body_tally(self, since_ns: int | None, until_ns: int | None) -> tuple[int, int, int]:
+        """Count complete bodies by verdict."""
+        low, high = _span(Filters(since_ns=since_ns, until_ns=until_ns))
+        counts = dict.fromkeys(schema.VERDICTS, 0)
+        # Times of points are exact to BLUR_NS: whole units are summed by InfluxDB, of the ends the rows are looked at.
+        first, last = -(-low // BLUR_NS) * BLUR_NS, _floor(high)
+        if first < last:
+            fields = [f"is_{verdict}" for verdict in schema.VERDICTS]
+            for answer in self._query(queries.sums("body", fields, {}, (), (first, last))):
+                counts[answer["_field"].removeprefix("is_")] += round(float(answer["_value"]))
+        for start in {_floor(end) for end in (low, high) if end % BLUR_NS and low < high}:
+            for answer in self._query(queries.rows("body", {}, (start, start + BLUR_NS))):
+                row = answers.row("body", answer)
+                if row["complete"] and low <= _int(row["first_ns"]) < high:
+                    counts[str(row["verdict"])] += 1
+        return counts["ok"], counts["defect"], counts["unjudged"]
+
+    def spots(self, filters: Filters) -> pa.Table:
+        """Return the latest state of every stream."""
+        rows = self._states("spot_state", {"spot": filters.spot, "program": filters.program})
+        low, high = _span(filters)
+        asked = {name: getattr(filters, name) for name in (*PLACE, "cause", "verdict") if getattr(filters, name)}
+        kept = [
+            row
+            for row in rows
+            if low <= _int(row["time_ns"]) < high and all(row[name] == value for name, value in asked.items())
+        ]
+        return answers.table(sorted(kept, key=lambda row: (str(row["spot"]), str(row["program"]))), schema.SPOT_STATE)
+
+    def agvs(self) -> pa.Table:
+        """Return the latest state of every AGV."""
+        return answers.table(sorted(self._states("agv"), key=lambda row: str(row["agv"])), schema.AGV)
+
+    def events(self, filters: Filters, limit: int) -> pa.Table:
+        """Return the newest events."""
+        stream = scan.Stream("event", _tags(filters), lambda row: (_int(row["time_ns"]), str(row["event_id"])), BLUR_NS)
+        return answers.table(scan.newest(self._session, stream, _span(filters), limit, None), schema.EVENT)
+
+    def rejects(self, source: str, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
+        """Return one page of rejects, newest first."""
+        if limit <= 0:
+            return schema.REJECT.empty_table()
+        tags, last = {"source": source}, None if before is None else points.order(*before)
+        found = self._query(queries.reject_orders(tags, limit, last))
+        if not found:
+            return schema.REJECT.empty_table()
+        times = [answers.time_ns(answer["_time"]) for answer in found]
+        wanted = {int(answer["_value"]) for answer in found}
+        flux = queries.rows("reject", tags, (min(times), max(times) + 1))
+        rows = {}
+        for answer in self._query(flux):
+            row = answers.row("reject", answer)
+            rows[points.order(_int(row["seq"]), _int(row["item"]))] = row
+        return answers.table((rows[k] for k in sorted(wanted & rows.keys(), reverse=True)), schema.REJECT)
+
+    def sources(self) -> tuple[int, pa.Table]:
+        """Return when the newest account was taken, and the account."""
+        _, at_ns = self._progress()
+        rows = sorted(self._states("source"), key=lambda row: str(row["source"]))
+        return at_ns, answers.table(rows, schema.SOURCE)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _write_states(self, commit: Commit) -> None:
+        self._session.write(
+            chain(
+                points.body_lines(commit.bodies) if len(commit.bodies) else (),
+                points.state_lines("agv", commit.agvs, ("agv",)) if len(commit.agvs) else (),
+                points.state_lines("source", commit.sources, ("source",)) if len(commit.sources) else (),
+                points.account_lines(commit.sources, commit.sources_at_ns) if len(commit.sources) else (),
+            )
+        )
+
+    def _progress(self) -> tuple[int, int]:
+        found = {answer["_field"]: int(answer["_value"]) for answer in self._query(queries.progress())}
+        return found.get("cursor", 0), found.get("sources_at_ns", 0)
+
+    def _spot_times(self) -> dict[tuple[str, str], int]:
+        return {(str(row["spot"]), str(row["program"])): _int(row["time_ns"]) for row in self._states("spot_state")}
+
+    def _states(self, measurement: str, tags: Mapping[str, str] = MappingProxyType({})) -> list[Row]:
+        return [answers.row(measurement, answer) for answer in self._query(queries.states(measurement, tags))]
+
+    def _weld_span(self, filters: Filters) -> Span:
+        """Return the time range to search; the look-up by body spares going through all that ever was."""
+        low, high = _span(filters)
+        if not filters.body or low >= high:
+            return low, high
+        flux = queries.lookup("body", points.slot(filters.body), filters.body, _units(low, high))
+        times = [answers.time_ns(answer["_time"]) for answer in self._query(flux)]
+        if not times:
+            return low, low
+        return max(low, _floor(min(times))), min(high, _floor(max(times)) + BLUR_NS)
+
+    def _query(self, text: str) -> list[dict[str, str]]:
+        return self._session.query(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What this writer knows to be in the bucket."""
+
+    cursor: int
+    sources_at_ns: int
+    spot_times: dict[tuple[str, str], int]
+
+    def not_older(self, spots: pa.Table) -> pa.Table:
+        """Return the states that are not older than what is there: InfluxDB would overwrite it all the same."""
+        keep = [time_ns >= self.spot_times.get(stream, time_ns) for stream, time_ns in _times(spots).items()]
+        return last_of_each(spots, ("spot", "program"), "time_ns").filter(pa.array(keep, pa.bool_()))
+
+
+def _times(spots: pa.Table) -> dict[tuple[str, str], int]:
+    newest = last_of_each(spots, ("spot", "program"), "time_ns")
+    streams = zip(newest["spot"].to_pylist(), newest["program"].to_pylist(), strict=True)
+    return dict(zip(streams, newest["time_ns"].to_pylist(), strict=True))
+
+
+def _span(filters: Filters) -> Span:
+    low = queries.MIN_NS if filters.since_ns is None else max(filters.since_ns, queries.MIN_NS)
+    return low, STATES_NS if filters.until_ns is None else min(filters.until_ns, STATES_NS)
+
+
+def _units(low: int, high: int) -> Span:
+    """Return the range of keyed points that can stand for times in [low, high)."""
+    return _floor(low), _floor(high - 1) + BLUR_NS
+
+
+def _floor(time_ns: int) -> int:
+    return time_ns // BLUR_NS * BLUR_NS
+
+
+def _tags(filters: Filters) -> dict[str, str]:
+    return {name: getattr(filters, name) for name in PLACE}
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is no integer")  # the row was written by us, from an int64 column
+    return value
