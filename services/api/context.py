@@ -1,0 +1,53 @@
+"""What every route works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from edge.plant import Plant, ShiftWindow
+from services.config import Config
+from services.evidence import Evidence
+from services.store.protocol import Store
+
+
+def _version() -> str:
+    try:
+        return version("lineside")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+VERSION = _version()
+"""Of Lineside, as installed; `unknown` when it runs from a checkout that was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts that an answer is made of."""
+
+    store: Store
+    evidence: Evidence
+    plant: Plant
+    config: Config
+    clock: Callable[[], int]
+    """Now, ns UTC."""
+
+    def running_shift(self) -> ShiftWindow | None:
+        """Return the shift now running, or None between shifts and without a calendar."""
+        now_ns = self.clock()
+        windows = self.plant.shift_windows(now_ns, now_ns + 1)
+        return windows[-1] if windows else None
+
+
+async def _context(connection: HTTPConnection) -> Context:
+    context: Context = connection.app.state.context
+    return context
+
+
+Ctx = Annotated[Context, Depends(_context)]

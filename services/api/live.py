@@ -1,0 +1,239 @@
+"""The live feed: the broker's verdict and status topics, fanned out to every browser (`docs/reference/live.md`).
+
+broker --listen--> waiting items --flush--> Outbox per browser --pump--> WebSocket
+store  --compute (worker thread, only while someone looks)--^
+
+One slow browser delays neither the hub nor another browser: its outbox drops and replaces instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import aiomqtt
+import msgspec
+from starlette.websockets import WebSocket
+
+from edge.topics import ROOT
+from services.api.context import VERSION, Context
+from services.api.outbox import Batch, Outbox, State
+from services.api.overview import rate_message, sources_message
+from services.config import Broker
+from services.store.protocol import StoreError
+from services.times import rfc3339
+
+VERDICTS = f"{ROOT}/+/+/+/+/verdict"
+STATUS = f"{ROOT}/+/+/+/+/status"
+WELDS_EVERY_S = 0.1
+AGVS_EVERY_S = 0.2
+RATE_EVERY_S = 1.0
+SOURCES_EVERY_S = 2.0
+QUERY_SHARE = 5
+"""A query is not repeated before this many times as long as it took, so that it never keeps a store busy."""
+RETRY_S = (0.5, 10.0)
+"""First and longest wait before the broker is tried again."""
+SEND_S = 30.0
+"""A browser that takes nothing for this long is gone."""
+MAX_CLIENTS = 256
+MAX_QUEUED_MESSAGES = 10_000
+TRY_LATER = 1013
+
+_log = logging.getLogger(__name__)
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+class Hub:
+    """Every browser's outbox, and the tasks that fill them. Used in one event loop."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._outboxes: set[Outbox] = set()
+        self._watched = asyncio.Event()
+        self._welds: list[str] = []
+        self._agvs: dict[str, str] = {}
+        self.connected = False
+        """Whether the broker's messages arrive."""
+
+    @property
+    def clients(self) -> int:
+        """How many browsers are connected."""
+        return len(self._outboxes)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the tasks going inside the block."""
+        context = self._context
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._listen(context.config.broker)),
+                group.create_task(self._flush_welds()),
+                group.create_task(self._flush_agvs()),
+                group.create_task(self._compute("rate", RATE_EVERY_S, rate_message)),
+                group.create_task(self._compute("sources", SOURCES_EVERY_S, sources_message)),
+            ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Send to one browser until it leaves."""
+        if self.clients >= MAX_CLIENTS:
+            await socket.close(TRY_LATER, f"more than {MAX_CLIENTS} live pages are open")
+            return
+        await socket.accept()
+        hello = {"type": "hello", "server_time": rfc3339(self._context.clock()), "version": VERSION}
+        with self._attached() as outbox:
+            pump = asyncio.create_task(_pump(socket, outbox, msgspec.json.encode(hello).decode()))
+            listen = asyncio.create_task(_until_closed(socket))
+            try:
+                await asyncio.wait({pump, listen}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pump.cancel()
+                listen.cancel()
+                await asyncio.gather(pump, listen, return_exceptions=True)
+
+    @contextmanager
+    def _attached(self) -> Iterator[Outbox]:
+        outbox = Outbox()
+        self._outboxes.add(outbox)
+        self._watched.set()
+        try:
+            yield outbox
+        finally:
+            self._outboxes.discard(outbox)
+            if not self._outboxes:
+                self._watched.clear()
+
+    async def _listen(self, broker: Broker) -> None:
+        """Receive from the broker, for ever; while it is away the rest goes on."""
+        wait = RETRY_S[0]
+        while True:
+            try:
+                async with _client(broker) as client:
+                    await client.subscribe([(VERDICTS, 1), (STATUS, 1)])
+                    self.connected, wait = True, RETRY_S[0]
+                    _log.info("live feed: listening at %s:%d", broker.host, broker.port)
+                    async for message in client.messages:
+                        self._take(str(message.topic), message.payload)
+            except (aiomqtt.MqttError, OSError) as error:
+                if self.connected or wait == RETRY_S[0]:
+                    _log.warning("live feed: no broker at %s:%d, trying again: %s", broker.host, broker.port, error)
+            finally:
+                self.connected = False
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, RETRY_S[1])
+
+    def _take(self, topic: str, payload: object) -> None:
+        data = payload if isinstance(payload, bytes) else b""
+        try:
+            if topic.endswith("/verdict"):
+                items = _objects(data)
+                if self._outboxes:
+                    self._welds.extend(items)
+            else:
+                self._take_status(data)
+        except (msgspec.MsgspecError, ValueError) as error:
+            _log.warning("live feed: message on %s is not understood: %s", topic, error)
+
+    def _take_status(self, payload: bytes) -> None:
+        status = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+        kind = msgspec.json.decode(status.pop("kind", b'""'), type=str)
+        if kind == "pipeline":
+            fields = "".join(f',"{name}":{bytes(value).decode()}' for name, value in status.items())
+            self._broadcast("pipeline", f'{{"type":"pipeline"{fields}}}')
+        elif kind == "agvs":
+            for text in _objects(bytes(status.get("items", b"[]"))):
+                if self._outboxes:
+                    self._agvs[msgspec.json.decode(text, type=_Identified).id] = text
+
+    def _broadcast(self, kind: State, text: str) -> None:
+        for outbox in self._outboxes:
+            outbox.put_state(kind, text)
+
+    async def _flush_welds(self) -> None:
+        while True:
+            await asyncio.sleep(WELDS_EVERY_S)
+            if self._welds:
+                batch, self._welds = Batch("welds", self._welds), []
+                for outbox in self._outboxes:
+                    outbox.put_welds(batch)
+
+    async def _flush_agvs(self) -> None:
+        while True:
+            await asyncio.sleep(AGVS_EVERY_S)
+            if self._agvs:
+                agvs, self._agvs = self._agvs, {}
+                batch = Batch("agvs", list(agvs.values()))
+                for outbox in self._outboxes:
+                    outbox.put_agvs(agvs, batch)
+
+    async def _compute(self, kind: State, every_s: float, compute: Callable[[Context], str]) -> None:
+        """Read a message from the store while someone looks; a store that does not answer is tried again."""
+        failing = False
+        while True:
+            await self._watched.wait()
+            started = time.monotonic()
+            try:
+                self._broadcast(kind, await asyncio.to_thread(compute, self._context))
+                failing = False
+            except StoreError as error:
+                if not failing:
+                    _log.warning("live feed: no %s, the store does not answer: %s", kind, error)
+                failing = True
+            except Exception:  # noqa: BLE001 - a feed of figures must not take the verdicts down
+                if not failing:
+                    _log.exception("live feed: no %s", kind)
+                failing = True
+            took = time.monotonic() - started
+            await asyncio.sleep(max(every_s, QUERY_SHARE * took) - took)
+
+
+def _client(broker: Broker) -> aiomqtt.Client:
+    context = None
+    if broker.ca_file:
+        context = ssl.create_default_context(cafile=broker.ca_file)
+        if broker.cert_file:
+            context.load_cert_chain(broker.cert_file, broker.key_file or None)
+    return aiomqtt.Client(
+        broker.host,
+        broker.port,
+        username=broker.username or None,
+        password=broker.password or None,
+        # Of its own and without a session: the feed does not repeat the past.
+        identifier=f"{broker.client_id}-live-{uuid.uuid4().hex[:8]}",
+        clean_session=True,
+        tls_context=context,
+        max_queued_incoming_messages=MAX_QUEUED_MESSAGES,
+    )
+
+
+def _objects(payload: bytes) -> list[str]:
+    """Return the objects of a JSON list, each as the text it came in."""
+    items = [bytes(raw).strip() for raw in msgspec.json.decode(payload, type=list[msgspec.Raw])]
+    if not all(item.startswith(b"{") for item in items):
+        raise ValueError("expected a list of objects")
+    return [item.decode() for item in items]
+
+
+async def _pump(socket: WebSocket, outbox: Outbox, hello: str) -> None:
+    await socket.send_text(hello)
+    while True:
+        text = await outbox.take()
+        await asyncio.wait_for(socket.send_text(text), SEND_S)
+
+
+async def _until_closed(socket: WebSocket) -> None:
+    """Read on, so that a close is seen; what a browser says is not listened to."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass

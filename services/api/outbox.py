@@ -1,0 +1,87 @@
+"""What waits for one browser: bounded, newest state first, and honest about what was left out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+MAX_WAITING_WELDS = 2000
+
+State = Literal["rate", "sources", "pipeline"]
+
+
+class Batch:
+    """Items of one kind, with their message encoded once for every browser that takes them as they are."""
+
+    __slots__ = ("items", "text")
+
+    def __init__(self, kind: Literal["welds", "agvs"], items: Sequence[str]) -> None:
+        self.items = items
+        self.text = f'{{"type":"{kind}","items":[{",".join(items)}]}}'
+
+
+class Outbox:
+    """The messages that one browser has not had yet. Used in the event loop only.
+
+    Weld items beyond `MAX_WAITING_WELDS` are dropped oldest first and counted; newer state replaces older.
+    """
+
+    def __init__(self) -> None:
+        self._filled = asyncio.Event()
+        self._states: dict[State, str] = {}
+        self._welds: deque[Batch] = deque()
+        self._waiting = 0
+        self._missed = 0
+        self._agvs: dict[str, str] = {}
+        self._agv_batch: Batch | None = None
+
+    def put_state(self, kind: State, text: str) -> None:
+        """Take a message that replaces the one of its kind that is still waiting."""
+        self._states[kind] = text
+        self._filled.set()
+
+    def put_welds(self, batch: Batch) -> None:
+        """Take weld items."""
+        self._welds.append(batch)
+        self._waiting += len(batch.items)
+        while self._waiting > MAX_WAITING_WELDS:
+            oldest = self._welds.popleft()
+            surplus = min(self._waiting - MAX_WAITING_WELDS, len(oldest.items))
+            self._waiting -= surplus
+            self._missed += surplus
+            if surplus < len(oldest.items):
+                self._welds.appendleft(Batch("welds", oldest.items[surplus:]))
+        self._filled.set()
+
+    def put_agvs(self, agvs: Mapping[str, str], batch: Batch) -> None:
+        """Take vehicles by id; `batch` is the message of all of them."""
+        self._agv_batch = None if self._agvs else batch
+        self._agvs.update(agvs)
+        self._filled.set()
+
+    async def take(self) -> str:
+        """Return the next message, waiting for one."""
+        await self._filled.wait()
+        text = self._next()
+        if not (self._states or self._welds or self._agvs or self._missed):
+            self._filled.clear()
+        return text
+
+    def _next(self) -> str:
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return f'{{"type":"missed","welds":{missed}}}'
+        if self._welds:
+            batches, self._waiting = list(self._welds), 0
+            self._welds.clear()
+            if len(batches) == 1:
+                return batches[0].text
+            return Batch("welds", [item for batch in batches for item in batch.items]).text
+        if self._agvs:
+            batch = self._agv_batch or Batch("agvs", list(self._agvs.values()))
+            self._agvs, self._agv_batch = {}, None
+            return batch.text
+        kind = next(iter(self._states))
+        return self._states.pop(kind)

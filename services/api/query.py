@@ -1,0 +1,222 @@
+"""Query parameters: read once, checked once, the same everywhere.
+
+Parameters                     unknown names are errors that suggest the right one; blank values count as not given
+ ├─ Window                     since, until
+ │   ├─ PlaceQuery             site … program
+ │   │   ├─ Selection          cause, verdict, body: which welds
+ │   │   │   ├─ RateQuery      by, level
+ │   │   │   │   └─ TrendQuery bucket
+ │   │   │   └─ WeldQuery      limit, cursor
+ │   │   └─ EventQuery         limit
+ │   ├─ BodyQuery              body, verdict, limit, cursor
+ │   └─ SpotQuery              program, limit
+ └─ RejectQuery                source, limit, cursor
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from models.welds.causes import CAUSES
+from services.api.moments import DURATION, MOMENT, Duration, parse_duration, parse_moment
+from services.api.problems import FACTS, ProblemError, wrong
+from services.store.protocol import Filters
+from services.store.schema import TALLY_GROUPS, VERDICTS
+
+GROUPS = (*TALLY_GROUPS, "shift")
+NAME_LENGTH = 200
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+
+def _refuse(field: str, came: str, expected: str) -> PydanticCustomError:
+    problem = wrong(field, came, expected).problem
+    return PydanticCustomError(
+        FACTS, "{detail}", {"detail": problem.detail, "field": field, "came": problem.came, "expected": expected}
+    )
+
+
+def _checked(parse: Callable[[str], object]) -> AfterValidator:
+    """Return a validator that keeps the text when `parse` takes it; its ValueError says what was expected."""
+
+    def check(value: str, info: ValidationInfo) -> str:
+        try:
+            parse(value)
+        except ValueError as error:
+            raise _refuse(str(info.field_name), value, str(error)) from None
+        return value
+
+    return AfterValidator(check)
+
+
+def _one_of(names: tuple[str, ...]) -> AfterValidator:
+    def check(value: str) -> None:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)}")
+
+    return _checked(check)
+
+
+def _check_groups(value: str) -> None:
+    names = value.split(",")
+    if not set(names) <= set(GROUPS):
+        raise ValueError(f"a comma-separated list of {', '.join(GROUPS)}")
+    if len(set(names)) < len(names):
+        raise ValueError("each group once")
+
+
+Name = Annotated[str, Field(max_length=NAME_LENGTH)]
+Moment = Annotated[str, _checked(lambda text: parse_moment(text, 2**62))]
+Verdict = Annotated[str, _one_of(VERDICTS), Field(json_schema_extra={"enum": list(VERDICTS)})]
+Cause = Annotated[str, _one_of(tuple(CAUSES)), Field(json_schema_extra={"enum": list(CAUSES)})]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many items at most.")]
+Cursor = Annotated[str, Field(max_length=1000, description="Where to go on: `next` of the page before.")]
+
+
+async def check_repeated(request: Request) -> None:
+    """Refuse a parameter that is given twice, of which only one would count. A dependency of every route."""
+    seen: set[str] = set()
+    for name, value in request.query_params.multi_items():
+        if name in seen:
+            raise wrong(name, value, f"{name} only once")
+        seen.add(name)
+
+
+async def no_parameters(request: Request) -> None:
+    """Refuse parameters where there are none. A dependency."""
+    for name in request.query_params:
+        raise ProblemError(400, f"unknown parameter {name!r}; this resource takes none", field=name)
+
+
+class Parameters(BaseModel):
+    """Base of all query parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        for name in raw:
+            if name not in cls.model_fields:
+                close = difflib.get_close_matches(name.lower(), list(cls.model_fields), n=1, cutoff=0.5)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                detail = f"unknown parameter {name!r}{hint}"
+                expected = f"one of {', '.join(cls.model_fields)}"
+                raise PydanticCustomError(FACTS, "{detail}", {"detail": detail, "field": name, "expected": expected})
+        return {name: value for name, value in raw.items() if value != ""}
+
+
+class Window(Parameters):
+    """A range of time."""
+
+    since: Moment | None = Field(default=None, description=f"From then on: {MOMENT}.", examples=["-8h"])
+    until: Moment | None = Field(default=None, description=f"Before then: {MOMENT}.", examples=["now"])
+
+    def range_ns(self, now_ns: int) -> tuple[int | None, int | None]:
+        """Return (since, until), ns UTC, None where open. Raises `ProblemError` when there is nothing in between."""
+        since = None if self.since is None else parse_moment(self.since, now_ns)
+        until = None if self.until is None else parse_moment(self.until, now_ns)
+        if since is not None and until is not None and since >= until:
+            raise wrong("since", self.since, f"a time before until ({self.until})")
+        return since, until
+
+
+class PlaceQuery(Window):
+    """A range of time and a place, by ISA-95 names."""
+
+    site: Name = ""
+    area: Name = ""
+    line: Name = Field(default="", examples=["L1"])
+    cell: Name = ""
+    gun: Name = ""
+    spot: Name = ""
+    program: Name = Field(default="", description="The weld schedule.")
+
+    def filters(self, now_ns: int) -> Filters:
+        """Return what is asked for. Raises `ProblemError`."""
+        since, until = self.range_ns(now_ns)
+        names = {name: getattr(self, name) for name in Filters.__slots__ if name in type(self).model_fields}
+        return Filters(**names, since_ns=since, until_ns=until)
+
+
+class Selection(PlaceQuery):
+    """Which welds."""
+
+    cause: Cause = Field(default="", description="Why a weld is a defect, or was not judged.")
+    verdict: Verdict = ""
+    body: Name = ""
+
+
+class RateQuery(Selection):
+    """Which welds, and how to group them."""
+
+    by: Annotated[str, _checked(_check_groups)] | None = Field(
+        default=None, description=f"Groups, separated by commas: {', '.join(GROUPS)}.", examples=["line,cell"]
+    )
+    level: Literal["weld", "body"] = Field(
+        default="weld", description="Count welds, or bodies (of which only `since`, `until` and `by=shift` select)."
+    )
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups asked for."""
+        return tuple(self.by.split(",")) if self.by else ()
+
+
+class TrendQuery(RateQuery):
+    """Which welds, how to group them, in which steps of time."""
+
+    bucket: Annotated[str, _checked(parse_duration)] | None = Field(
+        default=None,
+        description=f"Step: {DURATION}. Whole days begin at the plant's midnight, weeks on Monday; shorter steps are "
+        "multiples since 1970 UTC. Without it, one that gives 24 to 96 points.",
+        examples=["15m"],
+    )
+
+    @property
+    def step(self) -> Duration | None:
+        """The step asked for."""
+        return parse_duration(self.bucket) if self.bucket else None
+
+
+class WeldQuery(Selection):
+    """One page of welds."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class EventQuery(PlaceQuery):
+    """The newest events."""
+
+    limit: Limit = DEFAULT_LIMIT
+
+
+class BodyQuery(Window):
+    """One page of bodies."""
+
+    body: Name = ""
+    verdict: Verdict = ""
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class SpotQuery(Window):
+    """What of a spot."""
+
+    program: Name = Field(default="", description="Only the welds of this schedule.")
+    limit: Limit = DEFAULT_LIMIT
+
+
+class RejectQuery(Parameters):
+    """One page of rejects."""
+
+    source: Name = ""
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None

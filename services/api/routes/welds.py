@@ -1,0 +1,89 @@
+"""Judged welds and the curves behind their verdicts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pyarrow as pa
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from models.welds.features import FEATURES
+from models.welds.signal import resistance_uohm
+from services.api.context import Context, Ctx
+from services.api.cursors import decode_cursor, encode_cursor
+from services.api.documenting import listing, problems_of
+from services.api.problems import not_found
+from services.api.query import WeldQuery, no_parameters
+from services.api.schemas import CurveOut, WeldDetail, WeldOut, WeldPage
+from services.api.tables import AsListing, Sheet, columns_of
+from services.api.wire import short, shorts, weld_detail, weld_fields, weld_out
+
+router = APIRouter(prefix="/api/v1", tags=["welds"])
+
+_FEATURE_COLUMNS = [f"{prefix}{name}" for name in FEATURES for prefix in ("", "z_")]
+
+
+@router.get("/welds", summary="Welds, newest first", response_model=WeldPage, responses=listing(paged=True))
+def list_welds(query: Annotated[WeldQuery, Query()], ctx: Ctx, wanted: AsListing) -> Response:
+    """List the welds selected. CSV and Arrow also carry every feature and its distance `z_…` in sigmas."""
+    before = decode_cursor("welds", query.cursor, tuple[int, int])
+    rows = ctx.store.welds(query.filters(ctx.clock()), query.limit + 1, before).to_pylist()
+    cursor = None
+    if len(rows) > query.limit:
+        rows.pop()
+        cursor = encode_cursor("welds", (rows[-1]["time_ns"], rows[-1]["ordinal"]))
+    if not wanted.tabular:
+        return wanted.json(WeldPage(items=[weld_out(row) for row in rows], next=cursor), cursor)
+    columns = [*columns_of(WeldOut), *(pa.field(name, pa.float64()) for name in _FEATURE_COLUMNS)]
+    cells = [{**weld_fields(row), **{name: short(row[name]) for name in _FEATURE_COLUMNS}} for row in rows]
+    return wanted.sheet(Sheet(pa.schema(columns), cells), cursor)
+
+
+@router.get(
+    "/welds/{id:path}/curve",
+    summary="The curves of one weld",
+    dependencies=[Depends(no_parameters)],
+    responses=problems_of(400, 404, 503),
+)
+def read_curve(id: str, ctx: Ctx) -> CurveOut:  # noqa: A002 - the name in the address
+    """Give current, voltage, resistance and, where recorded, force and displacement, sample by sample.
+
+    The curves of every defect and unjudged weld are kept, and of a share of the good ones.
+    """
+    row = _row(ctx, id)
+    curve = ctx.evidence.curve(row["ordinal"])
+    if curve is None:
+        raise not_found(
+            "curve of the weld",
+            id,
+            "only a share of the good welds' curves is kept (archive.good_share, archive.keep_days)",
+        )
+    return CurveOut(
+        id=row["weld_id"],
+        dt_us=curve.dt_us,
+        current_ka=shorts(curve.current_ka),
+        voltage_v=shorts(curve.voltage_v),
+        resistance_uohm=shorts(resistance_uohm(curve.current_ka, curve.voltage_v)),
+        force_kn=None if curve.force_kn is None else shorts(curve.force_kn),
+        displacement_mm=None if curve.displacement_mm is None else shorts(curve.displacement_mm),
+    )
+
+
+@router.get(
+    "/welds/{id:path}",
+    summary="One weld with its features",
+    dependencies=[Depends(no_parameters)],
+    responses=problems_of(400, 404, 503),
+)
+def read_weld(id: str, ctx: Ctx) -> WeldDetail:  # noqa: A002 - the name in the address
+    """Give what a verdict was made of: every feature beside its distance from the spot's reference."""
+    row = _row(ctx, id)
+    return weld_detail(row, curve_kept=bool(ctx.evidence.kept([row["ordinal"]])))
+
+
+def _row(ctx: Context, weld_id: str) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = ctx.store.weld(weld_id).to_pylist()
+    if not rows:
+        raise not_found("weld", weld_id)
+    return rows[0]
