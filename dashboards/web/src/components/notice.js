@@ -1,0 +1,45 @@
+// What stands where data will be: loading, an error with a retry, nothing there, and what an integrator does first.
+
+import { h } from '../dom.js';
+import { t } from '../i18n.js';
+
+export const waiting = () => h('p', { class: 'notice', role: 'status', text: t('state.loading') });
+
+/** Say what went wrong (an ApiError); `retry` is offered, and whether the page tries by itself is said. */
+export function failed(error, { retry, byItself = false }) {
+  const text = error.status ? t('state.error_said', { detail: error.message }) : t('state.error');
+  return h(
+    'div',
+    { class: 'notice', role: 'alert' },
+    h('p', { text }),
+    byItself && h('p', { class: 'small', text: t('state.retrying') }),
+    h('p', {}, h('button', { class: 'button', type: 'button', text: t('state.retry'), on: { click: retry } })),
+  );
+}
+
+/** Nothing has ever been received: how to begin. */
+export function firstSteps() {
+  const step = (key, values = {}) => h('li', {}, withCode(t(key, { topic: '\u0001', command: '\u0001' }), values));
+  return h(
+    'section',
+    { class: 'panel first-steps' },
+    h(
+      'div',
+      { class: 'notice guide' },
+      h('h2', { text: t('empty.title') }),
+      h('p', { text: t('empty.intro') }),
+      h(
+        'ol',
+        {},
+        step('empty.step_topic', { code: 'lineside/v1/<site>/<area>/<line>/<cell>/weld' }),
+        step('empty.step_check', { code: 'lineside check' }),
+        step('empty.step_sources'),
+      ),
+    ),
+  );
+}
+
+function withCode(text, { code }) {
+  const [before, after] = text.split('\u0001');
+  return after === undefined ? [before] : [before, h('code', { text: code }), after];
+}
