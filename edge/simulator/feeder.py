@@ -15,6 +15,11 @@ from edge.topics import ROOT, TRUTH_ROOT, Place
 from models.welds.batch import WeldBatch
 
 WELDS_PER_LIST = 150
+SINGLES_PER_S = 250
+"""Welds a second up to which each is a message of its own ..."""
+GROUP_NS = S // 10
+"""... a faster plant sends those of a cell that end within this time as one list: a broker client in Python cannot
+publish thousands of messages a second."""
 HISTORICAL_NS = 60 * S
 """A weld older than this when it is sent is marked historical."""
 
@@ -50,12 +55,20 @@ class Feeder:
         return parcels
 
     def live(self, start_ns: int, stop_ns: int) -> list[Parcel]:
-        """Return each weld as a message of its own, due when it ends."""
+        """Return each weld as a message of its own, due when it ends; short lists per cell when there are too many."""
         made = self.shop.welds(start_ns, stop_ns)
         parcels = [self._event(event) for event in self.shop.events(start_ns, stop_ns)]
-        parcels += [self._welds(made, [k], due_ns=int(made.end_ns[k])) for k in range(len(made.batch))]
+        parcels += [self._welds(made, group, int(made.end_ns[group].max())) for group in self._groups(made)]
         parcels += [self._truth(int(made.cell[k]), [truth], int(made.end_ns[k])) for k, truth in made.truth]
         return parcels
+
+    def _groups(self, made: Made) -> list[list[int]]:
+        if self.shop.schedule.welds_per_s <= SINGLES_PER_S:
+            return [[k] for k in range(len(made.batch))]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for k, key in enumerate(zip(made.cell.tolist(), (made.end_ns // GROUP_NS).tolist(), strict=True)):
+            groups.setdefault(key, []).append(k)
+        return list(groups.values())
 
     def _cell(self, event: GunEvent) -> int:
         return int(self.shop.layout.cell_of_gun[event.gun])

@@ -17,43 +17,48 @@ Positive = Annotated[int, Meta(gt=0)]
 class FaultRates(Struct, frozen=True, forbid_unknown_fields=True):
     """Faults per weld in quiet times, by what causes them; guns with a bad spell come on top (`Spells`)."""
 
-    over_current: Share = 1.5e-4
+    over_current: Share = 1.2e-5
     """The controller regulates too high."""
-    low_force: Share = 1.5e-4
+    low_force: Share = 1.2e-5
     """The gun does not build up its force."""
-    edge_weld: Share = 1.0e-4
+    edge_weld: Share = 1e-5
     """The electrode bears on the edge of the flange."""
-    under_current: Share = 1.5e-4
+    under_current: Share = 1.2e-5
     """The controller regulates too low."""
-    shunting: Share = 1.5e-4
+    shunting: Share = 1.2e-5
     """Current flows through neighbouring spots."""
-    secondary_cable: Share = 1.0e-4
+    secondary_cable: Share = 1e-5
     """The cable's resistance has grown: the current is not reached while the joint is hot."""
-    wrong_program: Share = 1.0e-4
+    wrong_program: Share = 5e-6
     """The schedule of a thicker stack was run."""
-    no_current: Share = 5e-5
-    missing_sheet: Share = 5e-5
-    fit_up: Share = 2.5e-4
+    no_current: Share = 3e-6
+    """The timer released no weld."""
+    missing_sheet: Share = 3e-6
+    """One sheet of the stack is not there."""
+    fit_up: Share = 2e-5
     """The sheets do not touch when the current starts."""
-    worn_electrode: Share = 5e-5
+    worn_electrode: Share = 3e-6
     """The tip is wider than the stepper reckons with."""
-    dead_voltage: Share = 2.0e-4
+    dead_voltage: Share = 8e-5
     """Sensor: the voltage pick-up reads a few mV."""
-    clipped: Share = 1.5e-4
+    clipped: Share = 4e-5
     """Sensor: the voltage stops at the end of its range."""
-    sample_gap: Share = 1.5e-4
+    sample_gap: Share = 6e-5
     """Sensor: samples are missing."""
 
 
 class Spells(Struct, frozen=True, forbid_unknown_fields=True):
     """Bad spells: for some hours one gun has a fault far more often, growing worse until someone repairs it."""
 
-    per_gun_and_day: Annotated[float, Meta(ge=0, le=4)] = 0.35
+    per_gun_and_day: Annotated[float, Meta(ge=0, le=4)] = 0.1
+    """How many begin, mean."""
     min_h: Annotated[float, Meta(gt=0, le=6)] = 0.5
+    """Shortest ..."""
     max_h: Annotated[float, Meta(gt=0, le=6)] = 3.0
-    worst_rate: Share = 0.08
+    """... and longest, hours."""
+    worst_rate: Share = 0.03
     """Share of the gun's welds at fault at the end of the spell; it grows from nothing."""
-    mains_dips_per_day: Annotated[float, Meta(ge=0, le=1000)] = 12.0
+    mains_dips_per_day: Annotated[float, Meta(ge=0, le=1000)] = 4.0
     """Dips of the mains, 60-250 ms, that meet every weld then under way."""
 
 
@@ -76,33 +81,47 @@ class FleetMix(Struct, frozen=True, forbid_unknown_fields=True):
     """Versions of VDA 5050 in the fleet, by weight."""
 
     v2_0: Annotated[float, Meta(ge=0)] = 0.25
+    """2.0.0."""
     v2_1: Annotated[float, Meta(ge=0)] = 0.45
+    """2.1.0, from two manufacturers of whom one writes null into optional fields."""
     v3_0: Annotated[float, Meta(ge=0)] = 0.30
+    """3.0.0."""
 
 
 class SimulatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """A whole simulated plant."""
 
     seed: int = 1
+    """Two plants with the same seed and settings are the same plant, weld by weld."""
     site: str = "changchun"
+    """First ISA-95 name of its topics."""
     area: str = "body"
+    """The second."""
     name: str = "Body shop 1"
+    """For people."""
     timezone: str = "Asia/Shanghai"
+    """Of the shift calendar, IANA name."""
     lines: Annotated[int, Meta(gt=0, le=8)] = 2
+    """A body passes one after the other."""
     cells: Annotated[int, Meta(gt=0, le=96)] = 12
     """In all; a body passes those of one line after the other."""
     guns: Annotated[int, Meta(gt=0, le=999)] = 40
+    """In all, shared out evenly among the cells."""
     spots: Annotated[int, Meta(gt=0, le=50_000)] = 3000
+    """On each body, shared out evenly among the guns."""
     unlisted_spots: Annotated[int, Meta(ge=0, le=20)] = 2
     """Spots that are welded but stand in no plant model yet."""
     bodies_per_hour: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+    """At speed 1."""
     speed: Annotated[float, Meta(gt=0, le=60)] = 1.0
     """Shortens the takt; one weld takes as long as ever, and time stamps stay the clock's."""
     agvs: Annotated[int, Meta(ge=0, le=2000)] = 200
+    """Vehicles that speak VDA 5050."""
     agv_mix: FleetMix = FleetMix()
     agv_lost: Share = 2e-4
     """Share of the vehicles' QoS 0 messages that the wireless network swallows."""
     sample_us: Annotated[int, Meta(ge=500, le=5000)] = 2000
+    """Sample interval of the weld controllers, µs."""
     json_cells: Share = 0.25
     """Share of the cells whose controllers speak JSON; the others speak MessagePack."""
     faults: FaultRates = FaultRates()

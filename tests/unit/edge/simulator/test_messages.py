@@ -117,6 +117,22 @@ def test_a_live_weld_is_due_when_it_ends_and_goes_alone() -> None:
             assert 0.15 * S < parcel.due_ns - parcel.start_ns < 0.7 * S
 
 
+def test_a_plant_too_fast_for_single_messages_sends_short_lists_that_lose_nothing() -> None:
+    fast = Feeder(msgspec.structs.replace(SMALL, speed=60.0, spots=600))
+    until_ns = NOON_NS + 4 * S
+    parcels = [parcel for parcel in fast.live(NOON_NS, until_ns) if parcel.welds]
+    made = fast.shop.welds(NOON_NS, until_ns)
+    assert sum(parcel.welds for parcel in parcels) == len(made.batch) > 2000
+    assert len(parcels) < len(made.batch) / 5
+    end_ns = dict(zip(made.batch.id, made.end_ns.tolist(), strict=True))
+    for parcel in parcels:
+        body = parcel.encode(until_ns)
+        message = Message(1, parcel.topic, body, until_ns, count_items(body))
+        ends = [end_ns[weld] for weld in decode([message], LIMITS).welds.id]
+        assert parcel.due_ns == max(ends)
+        assert max(ends) - min(ends) < S // 10
+
+
 def parcel(due: int, start: int = 0, welds: int = 1) -> Parcel:
     return Parcel(due, start or due, "t", lambda _: b"", welds)
 

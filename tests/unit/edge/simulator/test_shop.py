@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.simulator.faults import FAULTS
 from edge.simulator.settings import FaultRates, SimulatorSettings, Spells
 from edge.simulator.shop import Made, Shop, generate
 from models.welds.causes import CAUSES
@@ -93,15 +94,23 @@ def test_faults_come_at_the_rates_that_are_set() -> None:
         assert abs(count - 0.01 * n) < 4.5 * sigma, fault
 
 
-def test_the_default_mix_has_two_to_three_defects_in_a_thousand() -> None:
-    n, sensor, defect = 0, 0, 0
-    for batch, truths in generate(SimulatorSettings(), NOON_NS, NOON_NS + 1800 * S):
-        n += len(batch)
-        bad = sum(truth.cause in {"dead_voltage", "clipped", "gap"} for truth in truths)
-        sensor, defect = sensor + bad, defect + len(truths) - bad
-    assert n == pytest.approx(90_000, rel=0.01)
-    assert 0.0012 < defect / n < 0.0045  # spells make it uneven from one half hour to the next
-    assert 0.0002 < sensor / n < 0.0010
+def test_over_a_week_the_default_plant_has_the_faults_that_its_settings_ask_for() -> None:
+    """Spells are few and uneven, so that the week is sampled: a minute of every hour."""
+    chosen = SimulatorSettings()
+    shop = Shop(chosen)
+    n, seen = 0, Counter()
+    for hour in range(168):
+        begin = NOON_NS + hour * 3600 * S + hour * 17 * S
+        slots = shop.schedule.welds(begin, begin + 60 * S)
+        n += len(slots)
+        seen.update(FAULTS[code] for code in shop.faults.draw(slots).code if code)
+    spells = chosen.spells
+    running = spells.per_gun_and_day * (spells.min_h + spells.max_h) / 2 / 24  # of all guns, at any time
+    expected = sum(msgspec.structs.asdict(chosen.faults).values()) + running * spells.worst_rate / 2
+    assert seen.total() / n == pytest.approx(expected, rel=0.4)
+    for fault in ("clipped", "sample_gap"):  # no spell has these: only chance is uneven
+        rate = getattr(chosen.faults, fault)
+        assert abs(seen[fault] - n * rate) < 4.5 * np.sqrt(n * rate)
 
 
 def test_a_plant_without_faults_makes_sound_welds() -> None:
