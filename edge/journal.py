@@ -24,7 +24,6 @@ from pathlib import Path
 from types import TracebackType
 
 from edge.journal_file import (
-    WAL_BYTES,
     JournalError,
     JournalFull,
     JournalGap,
@@ -54,6 +53,8 @@ ROW_BYTES = 64
 """What a message takes beside topic and payload, at most."""
 SPARE_PAGES = 16
 """Left free below the bound: trimming and a new source must find room in a full journal."""
+LOG_BYTES = 32 * 2**20
+"""The write-ahead log's share of the bound; it is moved into the database, and begun anew, at a quarter of that."""
 TRIM_MESSAGES = 2000
 TRIM_BYTES = 32 * 2**20
 """Bounds of one trimming transaction: some 20 ms."""
@@ -66,19 +67,21 @@ GIVE_BACK_PAGES = 512
 class Journal:
     """The writing end. Not for two threads at once.
 
-    `max_bytes` bounds the pages in use plus the write-ahead log, and the database file as such. Trimmed pages are used
-    again; free ones beyond `KEEP_FREE_BYTES` go back to the disk little by little. The log is begun anew at
-    `WAL_BYTES` and grows beyond only by one group, or while a reader hangs in the middle of a read: then it counts
-    against the bound, so that the journal stops instead of filling the disk.
+    `max_bytes` bounds what it takes on the disk: the database file, and the write-ahead log, which has a quarter of it
+    but at most `LOG_BYTES`. Trimmed pages are used again; free ones beyond `KEEP_FREE_BYTES` go back to the disk little
+    by little. When the log cannot be emptied, because a reader hangs in the middle of a read, the journal stops instead
+    of filling the disk. Only a group larger than the log's share lets it grow beyond, while that group is written.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: int, max_bytes: int, min_free: int) -> None:
         self._path, self._connection, self._lock = path, connection, lock
         self._max_bytes, self._min_free_bytes = max_bytes, min_free
+        self._log_bytes = min(LOG_BYTES, max_bytes // 4)
+        self._max_data_bytes = max_bytes - self._log_bytes
         self._file = OpenedFile(path)
         self._wal = path.with_name(path.name + "-wal")
         self._page_bytes = int(connection.execute("PRAGMA page_size").fetchone()[0])
-        connection.execute(f"PRAGMA max_page_count = {max(1, max_bytes // self._page_bytes)}")
+        connection.execute(f"PRAGMA max_page_count = {max(1, self._max_data_bytes // self._page_bytes)}")
         self._sources: dict[str, int] = dict(connection.execute("SELECT name, id FROM source").fetchall())
         self._trimmed = int(connection.execute("SELECT trimmed FROM mark").fetchone()[0])
         (last,) = connection.execute("SELECT max(seq) FROM message").fetchone()
@@ -93,7 +96,7 @@ class Journal:
         """
         lock = _lock(path)
         try:
-            connection = open_for_writing(path, min(WAL_BYTES, max_bytes // 4))
+            connection = open_for_writing(path, min(LOG_BYTES, max_bytes // 4) // 4)
             try:
                 with translated(path):
                     return cls(path, connection, lock, max_bytes, min_free_bytes)
@@ -126,11 +129,8 @@ class Journal:
         return self._trimmed
 
     def used_bytes(self) -> int:
-        """Return what counts against `max_bytes`: pages in use, and the write-ahead log."""
-        with translated(self._path):
-            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-            wal = self._wal.stat().st_size if self._wal.exists() else 0
-            return int((pages - self._free_pages()) * self._page_bytes + wal)
+        """Return the size of what is in use: the database without its free pages, and the write-ahead log."""
+        return self._data_bytes() + self._wal_bytes()
 
     def append(self, entries: Sequence[Entry]) -> int:
         """Keep messages, all or none; when this returns they are on disk. Return the number of the last one.
@@ -179,7 +179,8 @@ class Journal:
         keep = min(KEEP_FREE_BYTES, self._max_bytes // 4)
         with translated(self._path):
             if self._free_pages() * self._page_bytes > keep:
-                self._connection.execute(f"PRAGMA incremental_vacuum({GIVE_BACK_PAGES})").fetchall()
+                # Each page is a step without columns, and `execute` would make only the first one.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({GIVE_BACK_PAGES})")
         return dropped
 
     def _drop(self, upto: int) -> int:
@@ -220,21 +221,33 @@ class Journal:
         for topic, payload, *_ in entries:
             size = len(payload) + len(topic) + ROW_BYTES
             need += size if size < self._page_bytes // 2 else (size // self._page_bytes + 1) * self._page_bytes
-        used = self.used_bytes()
-        if used + need > self._max_bytes:
-            with translated(self._path):  # what is in the log may be in the database already, or can be moved there
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            used = self.used_bytes()
-        if used + need > self._max_bytes:
+        used = self._data_bytes()
+        if used + need > self._max_data_bytes:
             raise JournalFull(
-                f"journal {self._path} holds {used} bytes and its bound is {self._max_bytes}: "
-                f"no room for {len(entries)} more message(s) of {need} bytes"
+                f"journal {self._path} holds {used} bytes and its bound is {self._max_bytes}, "
+                f"{self._log_bytes} of them for its log: no room for {len(entries)} more message(s) of {need} bytes"
             )
+        if self._wal_bytes() + need > self._log_bytes:
+            with translated(self._path):
+                (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise JournalFull(
+                    f"the log of journal {self._path} is {self._wal_bytes()} bytes long and its bound is "
+                    f"{self._log_bytes}: a reader that hangs keeps it from being emptied"
+                )
         free = free_bytes(self._path)
         if free < self._min_free_bytes:
             raise JournalFull(
                 f"the disk of {self._path} has {free} bytes left; at least {self._min_free_bytes} are to stay free"
             )
+
+    def _data_bytes(self) -> int:
+        with translated(self._path):
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            return (int(pages) - self._free_pages()) * self._page_bytes
+
+    def _wal_bytes(self) -> int:
+        return self._wal.stat().st_size if self._wal.exists() else 0
 
     def _free_pages(self) -> int:
         (pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()

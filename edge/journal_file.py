@@ -14,8 +14,6 @@ from pathlib import Path
 PAGE_BYTES = 8192
 """Measured with messages of 2 KiB: 4 KiB pages leave half of the file empty, 16 KiB ones double what is written for
 a group of one message."""
-WAL_BYTES = 8 * 2**20
-"""Size at which the write-ahead log is moved into the database and begun anew."""
 BUSY_S = 1.0
 APPLICATION_ID = 0x4C534A4C  # "LSJL", at a fixed place in the file's header
 LAYOUT = 1
@@ -118,7 +116,10 @@ def free_bytes(path: Path) -> int:
 
 
 def open_for_writing(path: Path, wal_bytes: int) -> sqlite3.Connection:
-    """Open the journal, making it when it is missing. Raises `JournalError`."""
+    """Open the journal, making it when it is missing; its write-ahead log is begun anew at `wal_bytes`.
+
+    Raises `JournalError`.
+    """
     with translated(path):
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     with _closed_on_error(connection), translated(path):

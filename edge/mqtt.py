@@ -39,8 +39,8 @@ def new_client(broker: BrokerSettings, log: logging.Logger, *, keep_session: boo
     """Return a client that is not connected yet.
 
     With `keep_session` the broker keeps what comes while we are away, each message is acknowledged by us
-    (`Client.ack`), and the client leaves reconnecting to its owner; without, it reconnects by itself under
-    `loop_start`. What goes wrong inside paho is logged under `log`, never a line per message.
+    (`Client.ack`), and the client leaves reconnecting, and saying what goes wrong, to its owner. Without, it
+    reconnects by itself under `loop_start`, and what goes wrong is logged under `log`, never a line per message.
     Raises `SettingsError` when the files for TLS cannot be used, or a session is to be kept without a client id.
     """
     if keep_session and not broker.client_id:
@@ -61,8 +61,9 @@ def new_client(broker: BrokerSettings, log: logging.Logger, *, keep_session: boo
         except (OSError, ValueError) as error:
             files = ", ".join(name for name in (broker.ca_file, broker.cert_file, broker.key_file) if name)
             raise SettingsError(f"the files for TLS ({files}) cannot be used: {error}") from None
-    client.reconnect_delay_set(1, int(BACK_OFF_S[1]))
-    paho_log = log.getChild("mqtt")
-    paho_log.setLevel(logging.WARNING)
-    client.enable_logger(paho_log)
+    if not keep_session:
+        client.reconnect_delay_set(1, int(BACK_OFF_S[1]))
+        paho_log = log.getChild("mqtt")
+        paho_log.setLevel(logging.WARNING)
+        client.enable_logger(paho_log)
     return client

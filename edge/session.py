@@ -163,7 +163,8 @@ class Session:
         if self._leaving.is_set():
             self._log.info("disconnected from %s", self._address)
         else:
-            self._complain(f"the connection to {self._address} is lost: {reason}")
+            why = "" if reason == "Unspecified error" else f": {reason}"
+            self._complain(f"the connection to {self._address} is lost{why}")
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self._packets += 1

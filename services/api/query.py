@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
+from starlette.requests import HTTPConnection
 
 from models.welds.causes import CAUSES
 from services.api.moments import DURATION, MOMENT, Duration, parse_duration, parse_moment
@@ -79,11 +80,11 @@ Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many items at 
 Cursor = Annotated[str, Field(max_length=1000, description="Where to go on: `next` of the page before.")]
 
 
-async def check_repeated(request: Request) -> None:
+async def check_repeated(connection: HTTPConnection) -> None:
     """Refuse a parameter that is given twice, of which only one would count. A dependency of every route."""
     seen: set[str] = set()
-    for name, value in request.query_params.multi_items():
-        if name in seen:
+    for name, value in connection.query_params.multi_items():
+        if name in seen and connection.scope["type"] == "http":
             raise wrong(name, value, f"{name} only once")
         seen.add(name)
 

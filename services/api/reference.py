@@ -6,6 +6,7 @@ Everything here is a GET, so a form per operation is all it takes to try one.
 from __future__ import annotations
 
 import html
+import re
 from itertools import groupby
 from typing import Any
 
@@ -77,13 +78,13 @@ def _parameter(parameter: dict[str, Any], *, can_send: bool) -> str:
         hint = next(iter(schema.get("examples", [])), schema.get("default")) or ""
         field = f'<input name="{_text(name)}" aria-label="{_text(name)}" placeholder="{_text(hint)}">'
     about = parameter.get("description") or schema.get("description", "")
-    return f'<tr><td><code>{_text(name)}</code></td><td>{field}</td><td class="quiet">{_text(about)}</td></tr>'
+    return f'<tr><td><code>{_text(name)}</code></td><td>{field}</td><td class="quiet">{_prose(about)}</td></tr>'
 
 
 def _answer(status: str, answer: dict[str, Any]) -> str:
     kinds = [f"{_text(kind)} {_type(body.get('schema', {}))}" for kind, body in answer.get("content", {}).items()]
     return (
-        f"<tr><td>{_text(status)}</td><td>{_text(answer['description'])}</td>"
+        f"<tr><td>{_text(status)}</td><td>{_prose(answer['description'])}</td>"
         f'<td class="quiet">{"<br>".join(kinds)}</td></tr>'
     )
 
@@ -91,7 +92,7 @@ def _answer(status: str, answer: dict[str, Any]) -> str:
 def _schema(name: str, schema: dict[str, Any]) -> str:
     rows = "".join(
         f"<tr><td><code>{_text(field)}</code></td><td>{_type(about)}</td>"
-        f'<td class="quiet">{_text(about.get("description", ""))}</td></tr>'
+        f'<td class="quiet">{_prose(about.get("description", ""))}</td></tr>'
         for field, about in schema.get("properties", {}).items()
     )
     return (
@@ -114,7 +115,12 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{_text(part)}</p>" for part in text.split("\n\n") if part.strip())
+    return "".join(f"<p>{_prose(part)}</p>" for part in text.split("\n\n") if part.strip())
+
+
+def _prose(text: object) -> str:
+    """Return text whose names in backticks are set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(text))
 
 
 def _text(value: object) -> str:

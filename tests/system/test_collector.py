@@ -202,7 +202,7 @@ def test_it_stops_on_a_full_disk_and_goes_on_by_itself(
 def test_unacknowledged_messages_survive_a_broker_and_are_kept_once(
     mosquitto: Mosquitto, make_collector: Callable[..., Collector], make_publisher: Callable[[int], Publisher]
 ) -> None:
-    collector = make_collector(mosquitto.port, max_bytes=2**20)
+    collector = make_collector(mosquitto.port, max_bytes=2**21)
     device = make_publisher(mosquitto.port)
     collector.start()
     for number in range(600):

@@ -2,139 +2,31 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.running import free_port, wait_until
+from tests.running import wait_until
+from tests.system.conftest import need
+from tests.system.mosquitto import PATH, find_mosquitto
+from tests.system.shipped import PASSWORDS, SHIPPED, Person, ShippedBroker, person
 
 pytestmark = pytest.mark.system
-SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "mosquitto"
-PASSWORDS = {"lineside": "with $ 'signs\" é", "device": "another one"}
 TOPIC = "lineside/v1/SZ1/body/FR1/C01/weld"
 SETTLE_S = 0.5
 """Longer than the broker takes from an acknowledgement to its queue on disk; deploy/README.md tells of that window."""
 
 
-def needed(program: str) -> str:
-    """Return the path of a program; without it skip, or fail where all services are required."""
-    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if not found:
-        if os.environ.get("LINESIDE_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{program} is required and not installed")
-        pytest.skip(f"{program} is not installed")
-    return found
-
-
-class ShippedBroker:
-    """deploy/mosquitto in a folder of its own, started by its start.sh; only ports and the user are this test's."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port, self.tls_port = free_port(), free_port()
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        shutil.copytree(SHIPPED, folder / "config")
-        (folder / "data").mkdir()
-        self.listen("plain.conf", "plain.conf", 1883, self.port)
-        # Debian's mosquitto gives up root for a user who may not enter pytest's folders.
-        (folder / "config/listeners/user.conf").write_text(f"user {getpass.getuser()}\n", encoding="utf-8")
-
-    def listen(self, shipped: str, name: str, shipped_port: int, port: int) -> None:
-        """Put a listener file in place as the guide says, on a free port of 127.0.0.1."""
-        text = (SHIPPED / "listeners" / shipped).read_text(encoding="utf-8")
-        line = f"listener {shipped_port}\n"
-        assert line in text
-        target = self._folder / "config/listeners" / name
-        target.write_text(text.replace(line, f"listener {port} 127.0.0.1\n"), encoding="utf-8")
-
-    def start(self) -> None:
-        environ = {
-            "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
-            "LINESIDE_BROKER_PASSWORD": PASSWORDS["lineside"],
-            "DEVICE_BROKER_PASSWORD": PASSWORDS["device"],
-        }
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "config/start.sh"], cwd=self._folder, env=environ, stdout=log, stderr=log
-            )
-        wait_until(self._listens, 10, "the broker's port")
-
-    def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
-        assert self._process is not None
-        self._process.send_signal(sign)
-        self._process.wait(10)
-
-    def _listens(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self._folder / "log").read_text(encoding="utf-8")
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-class Person:
-    """One MQTT client, with what it received."""
-
-    def __init__(self, user: str | None, password: str = "", client_id: str = "") -> None:
-        self.client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=not client_id, protocol=mqtt.MQTTv311
-        )
-        if user is not None:
-            self.client.username_pw_set(user, password)
-        self.received: list[tuple[str, bytes]] = []
-        self.refused: str | None = None
-        self._connected, self._subscribed = threading.Event(), threading.Event()
-        self.client.on_connect = self._on_connect
-        self.client.on_subscribe = lambda *_: self._subscribed.set()
-        self.client.on_message = lambda _client, _data, message: self.received.append((message.topic, message.payload))
-
-    def _on_connect(self, _client: object, _data: object, _flags: object, reason: object, _properties: object) -> None:
-        self.refused = None if str(reason) == "Success" else str(reason)
-        self._connected.set()
-
-    def connect(self, port: int) -> Person:
-        self._connected.clear()
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        assert self._connected.wait(10)
-        return self
-
-    def subscribe(self, topic: str) -> Person:
-        self._subscribed.clear()
-        self.client.subscribe(topic, qos=1)
-        assert self._subscribed.wait(10)
-        return self
-
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Return when the broker has acknowledged it."""
-        sent = self.client.publish(topic, payload, qos=1)
-        sent.wait_for_publish(30)
-        assert sent.is_published()
-
-    def leave(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
-def person(user: str, client_id: str = "") -> Person:
-    return Person(user, PASSWORDS[user], client_id)
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[ShippedBroker]:
-    needed("mosquitto")
-    needed("mosquitto_passwd")
+    need(find_mosquitto(), "mosquitto")
     shipped = ShippedBroker(tmp_path)
     shipped.start()
     yield shipped
@@ -166,7 +58,7 @@ def test_without_usable_passwords_the_broker_does_not_start(tmp_path: Path, devi
     done = subprocess.run(
         ["/bin/sh", str(SHIPPED / "start.sh")],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "LINESIDE_BROKER_PASSWORD": "x", "DEVICE_BROKER_PASSWORD": device},
+        env={"PATH": PATH, "LINESIDE_BROKER_PASSWORD": "x", "DEVICE_BROKER_PASSWORD": device},
         capture_output=True,
         text=True,
         check=False,
@@ -211,8 +103,8 @@ def test_what_was_acknowledged_for_a_client_that_is_away_survives_kill_9(broker:
 
 
 def test_the_tls_listener_works_as_the_guide_says(tmp_path: Path) -> None:
-    needed("mosquitto")
-    openssl = needed("openssl")
+    need(find_mosquitto(), "mosquitto")
+    need(shutil.which("openssl"), "openssl")
     shipped = ShippedBroker(tmp_path)
     certs = tmp_path / "config/certs"
     authority = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"]
@@ -223,7 +115,7 @@ def test_the_tls_listener_works_as_the_guide_says(tmp_path: Path) -> None:
         ["x509", "-req", "-in", "server.csr", *authority, "-out", "server.crt", "-days", "2", "-extfile", "names"],
     ):
         (certs / "names").write_text("subjectAltName = IP:127.0.0.1\n", encoding="utf-8")
-        subprocess.run([openssl, *arguments], cwd=certs, check=True, capture_output=True)
+        subprocess.run(["openssl", *arguments], cwd=certs, check=True, capture_output=True)
     shipped.listen("tls.conf.example", "tls.conf", 8883, shipped.tls_port)
     shipped.start()
     try:

@@ -113,7 +113,9 @@ def test_real_welds_get_the_backtests_verdicts(
     with lineside(tmp_path, *commands, **settings):
         wait_until(lambda: get(port, "/accounting"), 60, "the server")
         status = status_path(DataLayout(tmp_path / "data").journal)
-        wait_until(lambda: status.exists() and json.loads(status.read_text())["connected_since_ns"], 30, "the collector")
+        wait_until(
+            lambda: status.exists() and json.loads(status.read_text())["connected_since_ns"], 30, "the collector"
+        )
         sent = publish(make_publisher(mosquitto.port))
 
         def stored() -> bool:

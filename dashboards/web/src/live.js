@@ -6,6 +6,7 @@ import { Topic } from './store.js';
 
 const DEFECTS_KEPT = 50;
 const RETRY_MS = 3000;
+const FILLING_RELOAD_MS = 5000;
 const SHIFT_FALLBACK = '-8h';
 
 /** The connection: `state` 'connecting' | 'live' | 'lost'; `at` ms since 1970 of the last change. */
@@ -133,6 +134,19 @@ export async function reload() {
   }
 }
 
+/** While a past shift is filled in, the spots' states are loaded now and then, and once more at its end. */
+function followTheFilling() {
+  let filling = false;
+  let next = 0;
+  pipeline.on(({ historical }) => {
+    if ((historical && Date.now() >= next) || (filling && !historical)) {
+      next = Date.now() + FILLING_RELOAD_MS;
+      void reload();
+    }
+    filling = historical;
+  });
+}
+
 /** Start loading and listening; once per page. */
 export function startLive() {
   const address = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/v1/live`;
@@ -145,6 +159,7 @@ export function startLive() {
       lostBefore ||= state === 'lost';
     },
   });
+  followTheFilling();
   void reload();
   return feed;
 }

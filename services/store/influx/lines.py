@@ -62,7 +62,7 @@ def json_rows(columns: Sequence[pa.Array]) -> pa.Array:
 
 
 def chunks(written: Iterable[str]) -> Iterator[bytes]:
-    """Join lines to request bodies of at most `MAX_LINES` lines and about `MAX_BYTES` bytes."""
+    """Join lines to request bodies of at most `MAX_LINES` lines and, unless one line is longer, `MAX_BYTES` bytes."""
     body: list[bytes] = []
     size = 0
     for line in written:

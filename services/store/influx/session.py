@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
+from influxdb_client.client.exceptions import InfluxDBError
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
@@ -47,9 +48,16 @@ class Session:
         self._reader = self._client.query_api()
 
     def write(self, lines: Iterable[str]) -> None:
-        """Write lines in bounded requests, in their order; returns when InfluxDB has taken all."""
+        """Write lines in bounded requests, in their order; returns when InfluxDB has taken all.
+
+        Points older than the bucket's retention are left out by InfluxDB, which is what the retention asks for.
+        """
         for body in chunks(lines):
-            self._try(partial(self._writer.write, self._settings.bucket, record=body))
+            try:
+                self._try(partial(self._writer.write, self._settings.bucket, record=body))
+            except StoreError as error:
+                if not _only_expired(error):
+                    raise
 
     def query(self, flux: str) -> list[dict[str, str]]:
         """Return the rows of all tables; a column that a row's table does not have is not among its keys."""
@@ -89,8 +97,13 @@ class Session:
             return call()
         except ApiException as error:
             raise StoreError(f"InfluxDB at {self._settings.url} answered {error.status}: {_message(error)}") from error
-        except (HTTPError, OSError) as error:
+        except (HTTPError, InfluxDBError, OSError) as error:
             raise StoreError(f"InfluxDB at {self._settings.url}: {error}") from error
+
+
+def _only_expired(error: StoreError) -> bool:
+    """Tell whether InfluxDB wrote all but what the bucket would drop at once: trying again would never end."""
+    return "outside retention policy" in str(error) and "conflict" not in str(error)
 
 
 class _Answer(msgspec.Struct):

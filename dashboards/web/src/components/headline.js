@@ -5,10 +5,11 @@ import { trendChart } from '../charts/trend.js';
 import { h, keyed, setText } from '../dom.js';
 import { interval, minute, number, percent } from '../format.js';
 import { t } from '../i18n.js';
-import { connection, plant, rate } from '../live.js';
+import { connection, pipeline, plant, rate } from '../live.js';
 import { rateFigure } from './rate.js';
 
 const TREND_EVERY_MS = 20_000;
+const TREND_WHILE_FILLING_MS = 4000;
 const TREND_AFTER_ERROR_MS = 5000;
 
 /** Make the headline; it lives as long as `scope`. */
@@ -53,7 +54,7 @@ export function headline(scope) {
   const abort = new AbortController();
   async function loadTrend() {
     clearTimeout(timer);
-    let wait = TREND_EVERY_MS;
+    let wait = pipeline.value?.historical ? TREND_WHILE_FILLING_MS : TREND_EVERY_MS;
     try {
       const since = rate.value?.since ?? plant.value?.shift?.start ?? '-8h';
       trend.set(await get('/trend', { since }, abort.signal));

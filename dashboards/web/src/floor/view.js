@@ -15,7 +15,7 @@ import { activityName } from '../words.js';
 import { Motion } from './motion.js';
 import { Stamps, agvSize, paintAgvs, paintFloor } from './paint.js';
 
-const FRAME_MS = 32;
+const FRAME_MS = 50; // an AGV drives a few pixels a second
 const PAD_M = 2;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -66,7 +66,6 @@ export function floorPlan({ onOpen, chosenId = () => '', faded = () => false }) 
 
   function fit() {
     bounds = boundsOf(cells, agvs.values());
-    empty.hidden = agvs.size > 0;
     if (!bounds || !face.width) return;
     camera.fit(bounds, face.width, face.height);
     draw();
@@ -164,6 +163,7 @@ export function floorPlan({ onOpen, chosenId = () => '', faded = () => false }) 
 
   function take(changed) {
     const now = performance.now();
+    empty.hidden = agvs.size > 0;
     for (const agv of changed ?? agvs.values()) {
       motion.take(agv, now);
       if (agv.id === hovered?.id) hovered = agv;

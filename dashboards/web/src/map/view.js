@@ -13,10 +13,10 @@ import { gestures } from './gestures.js';
 import { VIEWS, layOut } from './layout.js';
 import { legend } from './legend.js';
 import { nextDefect, towards, under } from './nearest.js';
-import { backdrop, markSize, paintBase, paintOver } from './paint.js';
+import { backdrop, markSize, paintBase, paintOver, pulses } from './paint.js';
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const PULSE_FRAME_MS = 32;
+const PULSE_FRAME_MS = 60;
 const REACH_PX = 14;
 const ZOOM_STEP = 1.5;
 const FOOT_REM = 1.75; // kept free for the legend when all is shown
@@ -26,7 +26,7 @@ let view = 'all';
 
 /**
  * Make the map. `list()` gives the spots (PlantSpot with `verdict` and `seen`), `states` are those that the legend
- * explains, `onOpen(spot)` is asked for by click or Enter. Returns `element`, `controls` (view switch), `refresh({moved})` and `close()`.
+ * explains, `onOpen(spot)` is asked for by click or Enter. Returns `element`, `controls` (view switch), `refresh()`, `update(changed)` and `close()`.
  */
 export function spotMap({ list, onOpen, states }) {
   const scope = new Scope();
@@ -35,6 +35,8 @@ export function spotMap({ list, onOpen, states }) {
   let body = null;
   let chosen = null;
   let hovered = null;
+  let pulsing = [];
+  let drawn = new Map(); // by spot: the state that is on the canvas, and the marks
   let pulseTimer = 0;
 
   const face = surface({ label: '', onSize: () => arrange() });
@@ -44,14 +46,18 @@ export function spotMap({ list, onOpen, states }) {
   const corner = h('div', { class: 'corner' });
   face.element.append(spoken, empty, corner, h('div', { class: 'foot' }, legend(states)));
 
-  const drawBase = batched(() => layout && paintBase(face, camera, layout, body, palette()));
+  const drawBase = batched(() => {
+    if (!layout) return;
+    for (const [spot, entry] of drawn) entry.state = stateOf(spot);
+    paintBase(face, camera, layout, body, palette());
+  });
   const drawOver = batched(() => {
     if (!layout) return;
-    const moving = !still();
-    const focused = document.activeElement === face.base;
-    const alive = paintOver(face, camera, layout, { chosen, hovered, colours: palette(), moving, focused });
+    const now = performance.now();
+    pulsing = still() ? [] : pulsing.filter((mark) => pulses(mark, now));
+    paintOver(face, camera, { pulsing, chosen, hovered, colours: palette(), focused: document.activeElement === face.base });
     clearTimeout(pulseTimer);
-    if (alive) pulseTimer = setTimeout(drawOver, PULSE_FRAME_MS);
+    if (pulsing.length) pulseTimer = setTimeout(drawOver, PULSE_FRAME_MS);
   });
   const draw = () => {
     drawBase();
@@ -66,6 +72,9 @@ export function spotMap({ list, onOpen, states }) {
     const kept = chosen && { spot: chosen.spot.spot, view: chosen.view };
     layout = layOut(spots, view, face.width / (face.height - FOOT_REM * palette().rem));
     body = backdrop(layout, palette());
+    drawn = new Map(spots.map((spot) => [spot, { state: '', marks: [] }]));
+    for (const mark of layout.marks) drawn.get(mark.spot).marks.push(mark);
+    pulsing = [];
     hovered = null;
     chosen = kept && (layout.marks.find((mark) => mark.spot.spot === kept.spot && mark.view === kept.view) ?? null);
     if (!stay || camera.fitted) showAll();
@@ -198,10 +207,14 @@ export function spotMap({ list, onOpen, states }) {
   return {
     element: face.element,
     controls,
-    /** Draw what changed; `moved` when spots came or went. */
-    refresh({ moved }) {
-      if (moved || !layout) arrange({ stay: layout !== null });
-      else draw();
+    /** Lay out and draw all spots, keeping what the viewer has zoomed to. */
+    refresh: () => arrange({ stay: layout !== null }),
+    /** Draw the spots that changed: each gets a ring, and the marks are drawn anew only when one looks different. */
+    update(changed) {
+      const entries = changed.map((spot) => drawn.get(spot)).filter(Boolean);
+      pulsing.push(...entries.flatMap(({ marks }) => marks).filter((mark) => !pulsing.includes(mark)));
+      if (changed.some((spot) => drawn.get(spot)?.state !== stateOf(spot))) drawBase();
+      drawOver();
     },
     close: () => scope.close(),
   };

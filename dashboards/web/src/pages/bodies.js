@@ -14,7 +14,7 @@ import { icon, tone } from '../shapes.js';
 
 const PAGE = 50;
 const RELOAD_EVERY_MS = 5000;
-const COLUMNS = ['weld.body', 'weld.verdict', 'bodies.defects', 'bodies.missing', 'bodies.unjudged', 'bodies.spots', 'bodies.last'];
+const COLUMNS = ['weld.body', 'weld.verdict', 'bodies.defects', 'bodies.missing', 'bodies.unjudged', 'bodies.last'];
 const VERDICTS = { ok: 'bodies.qualifies', defect: 'bodies.not_qualified', unjudged: 'bodies.open' };
 const NUMERIC = new Set(COLUMNS.slice(2));
 
@@ -27,7 +27,7 @@ export function bodiesPage(root, scope, id) {
 
 function verdictOf({ verdict, complete }) {
   const shape = complete ? verdict : verdict === 'defect' ? 'defect' : 'unjudged';
-  return h('span', {}, h('span', { class: `mark ${tone(shape)}` }, icon(shape, tone(shape)), t(VERDICTS[shape])), complete ? null : h('span', { class: 'muted', text: ` · ${t('bodies.in_work')}` }));
+  return h('span', { class: `mark ${tone(shape)}` }, icon(shape, tone(shape)), t(VERDICTS[shape]));
 }
 
 function listPanel(scope, id) {
@@ -75,7 +75,7 @@ function updateRow(row, item) {
     verdict.dataset.value = state;
     verdict.replaceChildren(verdictOf(item));
   }
-  const texts = [number(item.defect), item.complete ? number(item.missing) : '–', number(item.unjudged), number(item.spots), time(item.last)];
+  const texts = [number(item.defect), item.complete ? number(item.missing) : t('bodies.in_work'), number(item.unjudged), time(item.last)];
   for (const [k, text] of texts.entries()) setText(cells[k], text);
   cells[0].classList.toggle('tone-defect', item.defect > 0);
 }
@@ -87,9 +87,10 @@ function detail(scope, id) {
   scope.add(
     () => abort.abort(),
     map.close,
-    spotsChanged.on((changed) => changed === null && map.refresh({ moved: true })),
+    spotsChanged.on((changed) => changed === null && map.refresh()),
   );
   const state = h('span');
+  const span = h('span', { class: 'muted small' });
   const notice = h('div', {}, waiting());
   const list = h('ul', { class: 'welds' });
   const lost = h('div');
@@ -106,10 +107,11 @@ function detail(scope, id) {
     }
     drawn = { byId: new Map(data.welds.map((weld) => [weld.spot, weld])), missing: new Set(data.missing_spots), data };
     state.replaceChildren(verdictOf(data));
+    setText(span, t('bodies.span', { spots: number(data.spots), first: time(data.first), last: time(data.last) }));
     notice.replaceChildren(...(data.welds.length ? [] : [h('p', { class: 'notice', text: t('bodies.no_welds') })]));
     keyed(list, data.welds, (weld) => weld.id, (weld) => spotRow(weld));
     lost.replaceChildren(...(data.missing_spots.length ? [missingSpots(data.missing_spots)] : []));
-    map.refresh({ moved: true });
+    map.refresh();
   }
   scope.every(RELOAD_EVERY_MS, () => !document.hidden && !drawn?.data.complete && load());
   void load();
@@ -117,7 +119,7 @@ function detail(scope, id) {
     'div',
     { class: 'column' },
     panel({ title: t('bodies.detail', { body: id }), className: 'map-panel', end: [state, map.controls] }, map.element),
-    panel({ title: t('bodies.welds') }, scroll),
+    panel({ title: t('bodies.welds'), end: span }, scroll),
   );
 }
 

@@ -14,7 +14,7 @@ import { activityName, modeName } from '../words.js';
 
 const TABLE_EVERY_MS = 1000;
 const LOW_BATTERY_PERCENT = 20;
-const COLUMNS = ['agv.id', 'agv.activity', 'agv.battery', 'agv.mode', 'agv.errors', 'agv.version', 'agv.lost'];
+const COLUMNS = ['agv.id', 'agv.activity', 'agv.battery', 'agv.mode', 'agv.errors', 'agv.version', 'agv.lost_short'];
 
 /** The activity last chosen in the filter; kept from page to page. */
 let filter = '';
@@ -64,12 +64,12 @@ export function fleet(root, scope, id) {
     }),
   );
 
-  const table = h('table', { class: 'table' }, h('thead', {}, h('tr', {}, COLUMNS.map((key) => h('th', { scope: 'col', class: key === 'agv.lost' ? 'num' : '', text: t(key) })))), body);
+  const table = h('table', { class: 'table' }, h('thead', {}, h('tr', {}, COLUMNS.map((key) => h('th', { scope: 'col', class: key === 'agv.lost_short' ? 'num' : '', text: t(key) })))), body);
   root.append(
     h('h1', { class: 'visually-hidden', tabindex: -1, text: t('nav.fleet') }),
     h(
       'div',
-      { class: 'split fixed-page' },
+      { class: 'split fleet fixed-page' },
       h('div', { class: 'column' }, panel({ title: t('floor.title'), className: 'floor-panel', end: fleetCounts(scope) }, plan.element), id && panel({ title: id, className: 'live-part' }, details)),
       panel({ title: t('nav.fleet'), className: 'live-part', end: select }, h('div', { class: 'scroll' }, none, table)),
     ),

@@ -42,7 +42,8 @@ function mapPanel(scope) {
   scope.add(
     map.close,
     spotsChanged.on((changed) => {
-      map.refresh({ moved: changed === null || spots.size !== known });
+      if (changed === null || spots.size !== known) map.refresh();
+      else map.update(changed);
       known = spots.size;
     }),
   );
