@@ -11,6 +11,7 @@ messages under way is full, and keeps the rest. QoS 0 knows no such thing: there
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -56,11 +57,21 @@ def run_collector(settings: CollectorSettings, stop: threading.Event, log: loggi
     damaged or has another writer. A broker that is away and a journal that is full are waited for.
     """
     inbox = Inbox()
-    session = Session(settings.broker, inbox, log)
+    with contextlib.closing(Session(settings.broker, inbox, log)) as session:
+        journal = _open_journal(settings, stop, log)
+        if journal is not None:
+            _collect(settings, journal, inbox, session, stop, log)
+
+
+def _collect(
+    settings: CollectorSettings,
+    journal: Journal,
+    inbox: Inbox,
+    session: Session,
+    stop: threading.Event,
+    log: logging.Logger,
+) -> None:
     started_ns = time.time_ns()
-    journal = _open_journal(settings, stop, log)
-    if journal is None:
-        return
     committer = Committer(journal, settings.cursor_path, settings.max_bytes, inbox, session.wake, log)
     leaving = threading.Event()
     failures: list[BaseException] = []

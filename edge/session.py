@@ -72,6 +72,11 @@ class Session:
         with contextlib.suppress(BlockingIOError):  # then it has more wakings before it than it needs
             self._waker.send(b"\0")
 
+    def close(self) -> None:
+        """Let go of what wakes it, after it has ended."""
+        self._woken.close()
+        self._waker.close()
+
     def stop_receiving(self) -> None:
         """Read no more; what is settled is still acknowledged."""
         self._leaving.set()
@@ -88,7 +93,7 @@ class Session:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
-        client.on_unsubscribe = lambda *_: client.disconnect()
+        client.on_unsubscribe = self._on_farewell
         client.on_message = self._on_message
         # With it set, paho queues what is to be sent, and sends it when `_serve` says so.
         client.on_socket_register_write = lambda *_: None
@@ -153,6 +158,11 @@ class Session:
         self._subscribed = not refused
         if refused:
             self._complain(f"the broker at {self._address} refuses the subscription of {', '.join(refused)}")
+
+    def _on_farewell(
+        self, client: Client, _data: Any, _mid: int, _reasons: Sequence[ReasonCode], _properties: Properties | None
+    ) -> None:
+        client.disconnect()
 
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None

@@ -13,7 +13,7 @@ from edge.simulator.roads import cell_floors
 from edge.simulator.settings import SimulatorSettings
 
 LINE_TITLES = {"UB": "Underbody", "FR": "Framing", "RS": "Respot", "CL": "Closures"}
-SHIFTS = (("early", "06:00:00", "14:00:00"), ("late", "14:00:00", "22:00:00"), ("night", "22:00:00", "06:00:00"))
+SHIFTS = (("A", "06:00:00", "14:00:00"), ("B", "14:00:00", "22:00:00"), ("C", "22:00:00", "06:00:00"))
 
 
 def write_plant(settings: SimulatorSettings, folder: Path) -> Path:

@@ -56,7 +56,7 @@ class Spells(Struct, frozen=True, forbid_unknown_fields=True):
     """Shortest ..."""
     max_h: Annotated[float, Meta(gt=0, le=6)] = 3.0
     """... and longest, hours."""
-    worst_rate: Share = 0.03
+    worst_rate: Share = 0.01
     """Share of the gun's welds at fault at the end of the spell; it grows from nothing."""
     mains_dips_per_day: Annotated[float, Meta(ge=0, le=1000)] = 4.0
     """Dips of the mains, 60-250 ms, that meet every weld then under way."""

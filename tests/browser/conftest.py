@@ -14,7 +14,16 @@ from urllib.parse import urlsplit
 
 import paho.mqtt.publish
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebSocket, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from services.api.web import web_root
 from tests.running import Demo, wait_until
@@ -111,6 +120,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium") or CHROMIUM
     need(Path(path).is_file(), "chromium")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=WAIT_MS)
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()

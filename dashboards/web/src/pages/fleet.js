@@ -15,6 +15,7 @@ import { activityName, modeName } from '../words.js';
 const TABLE_EVERY_MS = 1000;
 const LOW_BATTERY_PERCENT = 20;
 const COLUMNS = ['agv.id', 'agv.activity', 'agv.battery', 'agv.mode', 'agv.errors', 'agv.version', 'agv.lost_short'];
+const NUMERIC = new Set(['agv.battery', 'agv.lost_short']);
 
 /** The activity last chosen in the filter; kept from page to page. */
 let filter = '';
@@ -64,7 +65,7 @@ export function fleet(root, scope, id) {
     }),
   );
 
-  const table = h('table', { class: 'table' }, h('thead', {}, h('tr', {}, COLUMNS.map((key) => h('th', { scope: 'col', class: key === 'agv.lost_short' ? 'num' : '', text: t(key) })))), body);
+  const table = h('table', { class: 'table' }, h('thead', {}, h('tr', {}, COLUMNS.map((key) => h('th', { scope: 'col', class: NUMERIC.has(key) ? 'num' : '', text: t(key) })))), body);
   root.append(
     h('h1', { class: 'visually-hidden', tabindex: -1, text: t('nav.fleet') }),
     h(
