@@ -25,7 +25,7 @@ def test_the_default_plant_is_the_one_that_is_promised(tmp_path: Path) -> None:
     assert {spot.gun for spot in plant.spots.values()} == set(guns)
     assert all(cell.floor is not None for cell in cells)
     day = plant.shift_windows(1_764_000_000 * 10**9, 1_764_086_400 * 10**9)
-    assert {window.name for window in day} == {"early", "late", "night"}
+    assert {window.name for window in day} == {"A", "B", "C"}
 
 
 def test_the_same_settings_write_the_same_files(tmp_path: Path) -> None:
