@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -32,7 +33,7 @@ def welds(minutes: int) -> WeldBatch:
     parts = [batch for batch, _ in generate(SimulatorSettings(), START_NS, START_NS + minutes * MIN_NS)]
     sizes = np.cumsum([0, *(part.offsets[-1] for part in parts)])
     join = {
-        name: sum((getattr(part, name) for part in parts), [])
+        name: list(chain.from_iterable(getattr(part, name) for part in parts))
         if isinstance(getattr(parts[0], name), list)
         else np.concatenate([getattr(part, name) for part in parts])
         for name in WeldBatch.__slots__

@@ -1,7 +1,7 @@
 """The names on the wire: ISA-95 topics in and out, and VDA 5050's own.
 
 In:  `lineside/v1/<site>/<area>/<line>/<cell>/<weld|event>` and `uagv/v2/...`, `vda5050/v3/...`
-Out: `lineside/v1/<site>/<area>/<line>/<cell>/<verdict|status>`; what concerns no cell uses `_` for the parts it has not.
+Out: `lineside/v1/<site>/<area>/<line>/<cell>/<verdict|status>`; what concerns no cell uses `_` for what it has not.
 The simulator's labels travel under `lineside-truth/v1/...`, which no collector subscribes to.
 """
 
@@ -62,6 +62,8 @@ def route(topic: str) -> Route:
     Raises `TopicError` when the topic is none that a source of ours uses.
     """
     parts = tuple(topic.split("/"))
+    if not topic.isprintable():
+        raise TopicError(f"topic {topic!r} holds control characters; expected names that can be printed")
     if topic.startswith(ROOT + "/"):
         expected = f"{ROOT}/<site>/<area>/<line>/<cell>/<weld|event>"
         if len(parts) != 7 or not all(parts):
@@ -71,8 +73,7 @@ def route(topic: str) -> Route:
         return Route("/".join(parts[2:]), parts[6], Place(*parts[2:6]), parts)
     if parts[:2] in {("uagv", "v2"), ("vda5050", "v3")}:
         if len(parts) != 5 or not all(parts):
-            raise TopicError(
-                f"topic {topic!r} has {len(parts)} levels; expected 5: {'/'.join(parts[:2])}/<manufacturer>/<serial>/<topic>"
-            )
+            expected = f"{'/'.join(parts[:2])}/<manufacturer>/<serial>/<topic>"
+            raise TopicError(f"topic {topic!r} has {len(parts)} levels; expected 5: {expected}")
         return Route(f"agv/{parts[2]}/{parts[3]}", "vda5050", None, parts)
     raise TopicError(f"topic {topic!r} is not under {ROOT}, uagv/v2 or vda5050/v3")

@@ -134,6 +134,8 @@ def run_simulator_role(job: bytes, stop: threading.Event, log: logging.Logger) -
             stop=stop,
             progress=lambda until_ns: progress.write_text(f"{until_ns}\n", encoding="ascii"),
             log=log,
+            username=order.broker.username,
+            password=order.broker.password,
         )
     )
 

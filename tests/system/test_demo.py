@@ -74,7 +74,7 @@ def test_the_account_adds_up_while_each_part_is_killed(demo: Demo) -> None:
             before = judged(demo)
             victim = demo.children()[role]
             victim.kill()
-            wait_until(lambda: not victim.is_running(), 10, f"the end of {role}")
+            wait_until(lambda victim=victim: not victim.is_running(), 10, f"the end of {role}")
             wait_until(lambda: demo.children().keys() >= ROLES, 30, f"the restart after {role}")
             wait_until(lambda before=before: answers_more_than(demo, before), 60, f"going on after {role}")
         wait_until(lambda: settled(demo), 60, "the queue to drain")

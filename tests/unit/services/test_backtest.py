@@ -18,7 +18,7 @@ def recorded(path: Path, n: int = 400) -> pa.Table:
     rng = np.random.default_rng(21)
     rows = []
     for k in range(n):
-        fault = FAULTS[k // 10 % 2] if k > 60 and k % 10 == 9 else ""
+        fault = FAULTS[k // 10 % 2] if k < n - 60 and k % 10 == 9 else ""
         weld = making.curve(rng, fault=fault, spot=f"S{k % 2}", force=k % 3 == 0)
         rows.append(
             {
