@@ -13,8 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edge.simulator.publisher import generate
 from edge.simulator.settings import SimulatorSettings
+from edge.simulator.shop import generate
 from edge.sources import Limits, Message, decode
 from models.welds.batch import WeldBatch
 from models.welds.features import extract

@@ -62,7 +62,7 @@ def route(topic: str) -> Route:
     Raises `TopicError` when the topic is none that a source of ours uses.
     """
     parts = tuple(topic.split("/"))
-    if not topic.isprintable():
+    if any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in topic):
         raise TopicError(f"topic {topic!r} holds control characters; expected names that can be printed")
     if topic.startswith(ROOT + "/"):
         expected = f"{ROOT}/<site>/<area>/<line>/<cell>/<weld|event>"
