@@ -6,7 +6,8 @@ Every point carries its whole row as one JSON field, `row`, beside the fields th
 and read as a whole, so a reader never sees half a row, nulls stay nulls, and one field is read instead of fifty.
 
     measurement  tags                                    time                      fields besides row
-    weld         site area line cell gun spot program    of the weld               verdict, features, 0/1 counts
+    weld         site area line cell gun spot program    of the weld               verdict, features, 0/1s, mark
+    log          slot                                    of the weld *             finding: the row unless it is ok
     body         slot                                    first_ns *                all columns, qualified_0/1 counts
     event        site area line cell kind gun spot ...   of the event *            all columns
     reject       source                                  receipt *                 all columns, order

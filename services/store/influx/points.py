@@ -20,6 +20,8 @@ BLUR_NS = 1_000_000
 """Times of keyed points are exact to this; below it they are a hash of the key."""
 SLOTS = 256
 """Series that body ids, and weld ids, are spread over: a tag per id would make a series per car."""
+LOG_SLOTS = 16
+"""Series that the log of all welds is spread over."""
 MINUTE_NS = 60_000_000_000
 
 PLACE = ("site", "area", "line", "cell", "gun", "spot", "program")
@@ -27,7 +29,7 @@ PLACE = ("site", "area", "line", "cell", "gun", "spot", "program")
 ROWS: dict[str, tuple[str, ...]] = {
     name: (*first, *(column for column in rows.names if column not in first))
     for name, rows, first in (
-        ("weld", schema.WELD, ("verdict", "cause", "body")),
+        ("weld", schema.WELD, ("verdict", "cause", "body", *PLACE)),
         ("body", schema.BODY, ("verdict", "body")),
         ("spot_state", schema.SPOT_STATE, ()),
         ("agv", schema.AGV, ()),
@@ -42,7 +44,8 @@ WELD_CHARTED = ("verdict", "cause", "body", "weld_id", "lead", "score", "wear_co
 ACCOUNT_CHARTED = ("received", "stored", "rejected", "duplicate", "pending", "clock_offset_ms")
 
 MEASUREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "weld": (PLACE, (*WELD_CHARTED, *schema.VERDICTS, "mark", "finding", "row")),
+    "weld": (PLACE, (*WELD_CHARTED, *schema.VERDICTS, "mark", "row")),
+    "log": (("slot",), ("finding", "row")),
     "lookup": (("kind", "slot"), ("key",)),
     "body": (("slot",), (*schema.BODY.names, *(f"is_{verdict}" for verdict in schema.VERDICTS), "row")),
     "event": ((*PLACE[:4], "kind", *PLACE[4:]), ("event_id", "time_ns", "received_ns", "note", "row")),
@@ -67,29 +70,32 @@ def order(seq: int, item: int) -> int:
 
 
 def weld_lines(welds: pa.Table) -> Iterator[str]:
-    """Return the lines of welds, rows of `schema.WELD`, and of their look-ups by id and by body."""
+    """Return the lines of welds, rows of `schema.WELD`: of the spot's series, of the log, and of the look-ups."""
     table = last_of_each(welds, ("spot", "program", "time_ns")).combine_chunks()
-    row = json_rows([_array(table, name) for name in ROWS["weld"]])
-    is_ok = pc.equal(table["verdict"], "ok")
-    fields = {name: _array(table, name) for name in WELD_CHARTED}
+    time_ns = _array(table, "time_ns")
+    row = _row("weld", table)
+    fields = _columns(table, WELD_CHARTED)
     for verdict in schema.VERDICTS:
         fields[verdict] = pc.equal(_array(table, "verdict"), verdict).cast(pa.float64())
-    fields["mark"] = json_rows([_array(table, name) for name in ROWS["weld"][:3]])
-    # Few welds are not ok. A field of their own lets them be found without decoding all the others' rows.
-    fields["finding"] = pc.if_else(_flat(is_ok), "", row)
-    fields["row"] = row
-    yield from lines("weld", _columns(table, PLACE), fields, _array(table, "time_ns"))
-    yield from _lookup("weld", table, "weld_id")
-    named = table.filter(pc.not_equal(table["body"], ""))
-    if len(named):
-        yield from _lookup("body", named, "body")
+    fields["mark"] = json_rows([_array(table, name) for name in ("verdict", "cause", "body")])
+    yield from lines("weld", _columns(table, PLACE), {**fields, "row": row}, time_ns)
+
+    # A page of the newest welds would have to unpack a block of every spot's series. The log has them by time. Few welds
+    # are not ok; a field of their own, empty for the others, lets them be found without unpacking the others' rows.
+    key = pc.binary_join_element_wise(
+        _array(table, "spot"), _array(table, "program"), time_ns.cast(pa.string()), "\0"
+    ).to_pylist()
+    slots = pa.array([str(_hash(text) % LOG_SLOTS) for text in key])
+    finding = pc.if_else(pc.equal(_array(table, "verdict"), "ok"), "", row)
+    yield from lines("log", {"slot": slots}, {"finding": finding, "row": row}, _blurred(time_ns, key))
+
+    yield from _lookup("weld", _array(table, "weld_id"), time_ns, key)
+    yield from _lookup("body", _array(table, "body"), time_ns, key)
 
 
-def _lookup(kind: str, table: pa.Table, column: str) -> list[str]:
-    keys = _array(table, column)
-    unique = pc.binary_join_element_wise(_array(table, "spot"), _array(table, "program"), keys, "\0").to_pylist()
-    tags = {"kind": pa.repeat(kind, len(table)), "slot": per_value(keys, slot)}
-    return lines("lookup", tags, {"key": keys}, _blurred(_array(table, "time_ns"), unique))
+def _lookup(kind: str, names: pa.Array, time_ns: pa.Array, key: Sequence[str]) -> list[str]:
+    tags = {"kind": pa.array([kind] * len(names)), "slot": per_value(names, slot)}
+    return lines("lookup", tags, {"key": names}, _blurred(time_ns, key))
 
 
 def body_lines(bodies: pa.Table) -> list[str]:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from services.store.influx.lines import encode_tag
-from services.store.influx.points import STATES_NS
+from services.store.influx.points import PLACE, STATES_NS
 from services.store.protocol import Filters
 from services.store.schema import VERDICTS
 
@@ -129,14 +129,19 @@ def marks(pattern: str, tags: Mapping[str, str], by: Sequence[str], span: tuple[
     )
 
 
+def weld_pattern(filters: Filters) -> str:
+    """Return a regular expression for rows of welds, by all that they begin with; "" when nothing is asked for."""
+    return _prefix([filters.verdict, filters.cause, filters.body, *(getattr(filters, name) for name in PLACE)])
+
+
 def mark_pattern(filters: Filters) -> str:
-    """Return a regular expression for rows of welds by verdict, cause and body; "" when none is asked for."""
-    return _prefix((filters.verdict, filters.cause, filters.body))
+    """Return a regular expression for marks, and for rows of welds, by verdict, cause and body only."""
+    return _prefix([filters.verdict, filters.cause, filters.body])
 
 
 def body_pattern(filters: Filters) -> str:
     """Return a regular expression for rows of bodies by verdict and body; "" when none is asked for."""
-    return _prefix((filters.verdict, filters.body))
+    return _prefix([filters.verdict, filters.body])
 
 
 def verdict_fields(filters: Filters) -> tuple[str, ...]:
@@ -163,10 +168,10 @@ def _windows(every_ns: int) -> str:
 
 def _prefix(values: Sequence[str]) -> str:
     """Match the JSON list that begins with these strings; an empty one stands for any."""
-    if not any(values):
-        return ""
     parts = [_exactly(msgspec.json.encode(value).decode()) if value else _ANY_STRING for value in values]
-    return rf"^\[{','.join(parts)}[,\]]"
+    while parts and parts[-1] is _ANY_STRING:
+        parts.pop()
+    return rf"^\[{','.join(parts)}[,\]]" if parts else ""
 
 
 _ANY_STRING = r'"(?:[^"\\]|\\.)*"'

@@ -24,6 +24,8 @@ class Stream:
     """What is scanned."""
 
     measurement: str
+    rows: str
+    """Whose rows they are, a key of `points.ROWS`."""
     tags: dict[str, str]
     place: Callable[[Row], Place]
     unit_ns: int
@@ -71,13 +73,12 @@ def newest(session: Session, stream: Stream, span: tuple[int, int], limit: int, 
 
 def _rows(session: Session, stream: Stream, span: tuple[int, int], limit: int = 0) -> list[Row]:
     flux = queries.rows(stream.measurement, stream.tags, span, field=stream.field, pattern=stream.pattern, newest=limit)
-    return [answers.row(stream.measurement, answer) for answer in session.query(flux)]
+    return [answers.row(stream.rows, answer) for answer in session.query(flux)]
 
 
 def _newest_end(session: Session, stream: Stream, span: tuple[int, int]) -> int:
     """Return the end of the unit of the newest point in `span`, or the start of `span` when there is none."""
-    field = "ok" if stream.measurement == "weld" else stream.field  # small values are quicker to go through
-    found = session.query(queries.newest_time(stream.measurement, field, stream.tags, span))
+    found = session.query(queries.newest_time(stream.measurement, stream.field, stream.tags, span))
     if not found:
         return span[0]
     return _round_down(answers.time_ns(found[0]["_time"]), stream.unit_ns) + stream.unit_ns

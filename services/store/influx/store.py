@@ -68,15 +68,13 @@ class InfluxStore:
     def welds(self, filters: Filters, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
         """Return one page of welds, newest first."""
         span = self._weld_span(filters)
-        sparse = filters.verdict not in {"", "ok"} or (filters.cause and not filters.verdict)
-        stream = scan.Stream(
-            "weld",
-            _tags(filters),
-            lambda row: (_int(row["time_ns"]), _int(row["ordinal"])),
-            1,
-            queries.mark_pattern(filters),
-            "finding" if sparse else "row",
-        )
+        place = _weld_place
+        if filters.spot:  # the spot's own series, short; else the log
+            stream = scan.Stream("weld", "weld", _tags(filters), place, 1, queries.mark_pattern(filters))
+        else:
+            sparse = filters.verdict not in {"", "ok"} or (filters.cause and not filters.verdict)
+            field = "finding" if sparse else "row"
+            stream = scan.Stream("log", "weld", {}, place, BLUR_NS, queries.weld_pattern(filters), field)
         return answers.table(scan.newest(self._session, stream, span, limit, before), schema.WELD)
 
     def weld(self, weld_id: str) -> pa.Table:
@@ -84,11 +82,11 @@ class InfluxStore:
         flux = queries.lookup("weld", points.slot(weld_id), weld_id, (queries.MIN_NS, STATES_NS))
         times = sorted((answers.time_ns(answer["_time"]) for answer in self._query(flux)), reverse=True)
         for time_ns in times:
-            flux = queries.rows("weld", {}, _units(time_ns, time_ns + 1))
+            flux = queries.rows("log", {}, _units(time_ns, time_ns + 1))
             rows = [answers.row("weld", answer) for answer in self._query(flux)]
             same = [row for row in rows if row["weld_id"] == weld_id]
             if same:
-                newest = max(same, key=lambda row: (_int(row["time_ns"]), _int(row["ordinal"])))
+                newest = max(same, key=_weld_place)
                 return answers.table([newest], schema.WELD)
         return schema.WELD.empty_table()
 
@@ -114,6 +112,7 @@ class InfluxStore:
         """Return one page of bodies, newest first."""
         tags = {"slot": points.slot(filters.body)} if filters.body else {}
         stream = scan.Stream(
+            "body",
             "body",
             tags,
             lambda row: (_int(row["first_ns"]), str(row["body"])),
@@ -157,7 +156,9 @@ class InfluxStore:
 
     def events(self, filters: Filters, limit: int) -> pa.Table:
         """Return the newest events."""
-        stream = scan.Stream("event", _tags(filters), lambda row: (_int(row["time_ns"]), str(row["event_id"])), BLUR_NS)
+        stream = scan.Stream(
+            "event", "event", _tags(filters), lambda row: (_int(row["time_ns"]), str(row["event_id"])), BLUR_NS
+        )
         return answers.table(scan.newest(self._session, stream, _span(filters), limit, None), schema.EVENT)
 
     def rejects(self, source: str, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
@@ -258,6 +259,10 @@ def _floor(time_ns: int) -> int:
 
 def _tags(filters: Filters) -> dict[str, str]:
     return {name: getattr(filters, name) for name in PLACE}
+
+
+def _weld_place(row: Row) -> tuple[int, int]:
+    return _int(row["time_ns"]), _int(row["ordinal"])
 
 
 def _int(value: object) -> int:
