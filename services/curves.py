@@ -140,12 +140,18 @@ class CurveReader:
         """Return those of `ordinals` whose curves are kept."""
         found: set[int] = set()
         for block in {ordinal // BLOCK for ordinal in ordinals}:
-            table = self._block(block)
-            if table is not None:
-                wanted = pa.array([k for k in ordinals if k // BLOCK == block], pa.int64())
-                have = pc.is_in(wanted, value_set=table["ordinal"].combine_chunks())
-                found.update(wanted.filter(have).to_pylist())
+            found.update(self._ordinals(block).intersection(ordinals))
         return found
+
+    def _ordinals(self, block: int) -> frozenset[int]:
+        table = self._archive.block(block) if self._archive else None
+        if table is not None:
+            return frozenset(table["ordinal"].to_pylist())
+        path = block_path(self._folder, block)
+        try:
+            return _read_ordinals(path, path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return frozenset()
 
     def _block(self, block: int) -> pa.Table | None:
         table = self._archive.block(block) if self._archive else None
@@ -156,6 +162,11 @@ class CurveReader:
             return _read(path, path.stat().st_mtime_ns)
         except FileNotFoundError:
             return None
+
+
+@lru_cache(maxsize=512)
+def _read_ordinals(path: Path, _mtime_ns: int) -> frozenset[int]:
+    return frozenset(pq.read_table(path, columns=["ordinal"])["ordinal"].to_pylist())
 
 
 @lru_cache(maxsize=16)
