@@ -13,9 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
-import msgspec
-
 from edge.settings import SettingsError
+from services.jobs import BrokerJob
 
 LOOPBACK = "127.0.0.1"
 STOP_S = 5.0
@@ -37,14 +36,6 @@ log_dest stderr
 log_type error
 log_type warning
 """
-
-
-class BrokerJob(msgspec.Struct, frozen=True):
-    """Which broker to be."""
-
-    port: int
-    folder: str
-    """Where it keeps sessions and queued messages (mosquitto)."""
 
 
 def find_mosquitto() -> str | None:

@@ -108,7 +108,7 @@ def serve(config: ConfigOption = None) -> None:
     """Run the web server over InfluxDB; curves and references are read from the edge's data folder."""
     from services.evidence_files import FolderEvidence  # noqa: PLC0415
     from services.logs import set_up_logging  # noqa: PLC0415
-    from services.serving import read_plant  # noqa: PLC0415
+    from services.plants import read_plant  # noqa: PLC0415
     from services.serving import serve as serve_app  # noqa: PLC0415
     from services.store import open_store  # noqa: PLC0415
 
@@ -190,10 +190,10 @@ def _needs_influxdb(settings: Config, command: str) -> None:
 
 
 def _supervise(settings: Config, *roles: str) -> None:
-    from services.demo import DataLock  # noqa: PLC0415
+    from services.jobs import worker  # noqa: PLC0415
+    from services.locks import DataLock  # noqa: PLC0415
     from services.logs import set_up_logging  # noqa: PLC0415
-    from services.serving import listen  # noqa: PLC0415
-    from services.workers import worker  # noqa: PLC0415
+    from services.sockets import listen  # noqa: PLC0415
 
     set_up_logging()
     log = logging.getLogger("lineside")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import socket
@@ -13,21 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from edge.mqtt import new_client
 from edge.settings import SettingsError
-from edge.simulator.plant import write_plant
 from edge.simulator.settings import SimulatorSettings
-from services.brokers import LOOPBACK, BrokerJob
+from services.brokers import LOOPBACK
 from services.config import Api, Broker, Config, Judge
+from services.jobs import BrokerJob, SimulatorJob, broker_settings, worker
+from services.locks import DataLock
 from services.logs import set_up_logging
-from services.serving import listen
+from services.sockets import listen
 from services.supervisor import Supervisor
-from services.workers import SimulatorJob, broker_settings, worker
 
 HOUR_NS = 3600 * 10**9
 MQTT_PORT = 1883
@@ -47,32 +45,6 @@ class DemoOptions:
     speed: float = 1.0
     broker: tuple[str, int] | None = None
     """A running broker, or None: start one."""
-
-
-class DataLock(AbstractContextManager["DataLock"]):
-    """Makes sure that one process group works in a data folder."""
-
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> DataLock:
-        self._data.mkdir(parents=True, exist_ok=True)
-        self._file = (self._data / "lock").open("wb")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise SettingsError(
-                f"another Lineside works in {self._data}; stop it, or choose a folder with --data"
-            ) from None
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
 
 
 def run_demo(options: DemoOptions, console: Console, stop: threading.Event) -> None:
@@ -114,6 +86,8 @@ def _simulated_plant(options: DemoOptions) -> tuple[Path, SimulatorSettings]:
     settings = SimulatorSettings(speed=options.speed)
     folder = options.data / "plant"
     if not (folder / "plant.toml").exists():
+        from edge.simulator.plant import write_plant  # noqa: PLC0415 - heavy, and only a first start needs it
+
         write_plant(settings, folder)
     return folder / "plant.toml", settings
 

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import threading
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
-from edge.plant import EMPTY, Plant, load_plant
-from edge.settings import SettingsError
+from edge.plant import Plant
 from services.api.app import create_app
 from services.api.web import web_root
 from services.config import Config
 from services.evidence import Evidence
+from services.sockets import listen
 from services.store.protocol import Store
 
 GRACE_S = 2
 """Open requests and browsers get this long when the server stops."""
-
-
-def read_plant(config: Config) -> Plant:
-    """Return the plant that the settings name, or an empty one. Raises `SettingsError`."""
-    return load_plant(Path(config.plant)) if config.plant else EMPTY
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises `SettingsError` when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(socket.SOMAXCONN)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise SettingsError(f"port {port} on {host} is taken; choose another with --port") from None
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    return listener
 
 
 def serve(config: Config, plant: Plant, store: Store, evidence: Evidence, stop: threading.Event) -> None:

@@ -33,7 +33,7 @@ class Worker:
     """One process of the group."""
 
     role: str
-    """A role of `services.workers`."""
+    """A module of `services.roles`."""
     job: bytes
     """Its settings, JSON on one line."""
 

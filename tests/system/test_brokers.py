@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.settings import SettingsError
 from services import brokers
+from services.jobs import BrokerJob
 from tests.running import free_port, wait_until
 from tests.system.conftest import need
 
@@ -41,7 +42,7 @@ def test_a_message_goes_through_and_it_leaves_with_its_supervisor(kind: str, tmp
     if kind == "mosquitto":
         need(brokers.find_mosquitto(), "mosquitto")
     port = free_port()
-    job = msgspec.json.encode(brokers.BrokerJob(port=port, folder=str(tmp_path / "broker")))
+    job = msgspec.json.encode(BrokerJob(port=port, folder=str(tmp_path / "broker")))
     command = [sys.executable, "-c", WORKER.format(patch=PATCHES[kind])]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
@@ -76,6 +77,6 @@ def test_amqtt_on_a_taken_port_is_one_clear_error(tmp_path: Path, monkeypatch: p
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        job = brokers.BrokerJob(port=taken.getsockname()[1], folder=str(tmp_path))
+        job = BrokerJob(port=taken.getsockname()[1], folder=str(tmp_path))
         with pytest.raises(SettingsError, match="cannot listen"):
             brokers.run_broker(job, threading.Event(), LOG)

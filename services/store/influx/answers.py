@@ -18,6 +18,8 @@ Value = str | int | float | bool | None
 Row = dict[str, Value]
 Group = tuple[tuple[str, ...], int]
 """The values of `by`, and the bucket."""
+Counts = Counter[tuple[Group, str]]
+"""Welds per group and verdict."""
 
 
 def time_ns(text: str) -> int:
@@ -43,32 +45,28 @@ def _array(values: list[Value], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def tally_of_fields(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> pa.Table:
-    """Return the tally of answers that hold one verdict, `_field`, each."""
-    counts: Counter[tuple[Group, str]] = Counter()
+def count_fields(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> Counts:
+    """Count by answers that hold one verdict, `_field`, each; a group that they do not have is ""."""
+    counts: Counts = Counter()
     for answer in answers:
         values = tuple(decode_tag(answer.get(column, "")) for column in by)
         counts[(values, _bucket(answer, bucket_ns)), answer["_field"]] += round(float(answer["_value"]))
-    return _tally(counts, by, bucket_ns)
+    return counts
 
 
-def tally_of_marks(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> pa.Table:
-    """Return the tally of answers that hold one (verdict, cause, body), `mark`, each."""
-    counts: Counter[tuple[Group, str]] = Counter()
+def count_marks(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> Counts:
+    """Count by answers that hold one (verdict, cause, body), `mark`, each."""
+    counts: Counts = Counter()
     for answer in answers:
         verdict, cause, body = msgspec.json.decode(answer["mark"], type=tuple[str, str, str])
         own = {"cause": cause, "body": body}
         values = tuple(own[column] if column in own else decode_tag(answer.get(column, "")) for column in by)
         counts[(values, _bucket(answer, bucket_ns)), verdict] += int(answer["_value"])
-    return _tally(counts, by, bucket_ns)
+    return counts
 
 
-def _bucket(answer: Answer, bucket_ns: int) -> int:
-    # The first window of a range begins with the range; its bucket began before that.
-    return time_ns(answer["_time"]) // bucket_ns * bucket_ns if bucket_ns else 0
-
-
-def _tally(counts: Counter[tuple[Group, str]], by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+def tally(counts: Counts, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+    """Return counts as the contract's table."""
     groups = {group for (group, _), n in counts.items() if n}
     if not by and not bucket_ns:
         groups = {((), 0)}
@@ -81,3 +79,8 @@ def _tally(counts: Counter[tuple[Group, str]], by: tuple[str, ...], bucket_ns: i
         for group in sorted(groups, key=lambda group: (group[1], group[0]))
     ]
     return pa.Table.from_pylist(rows, schema=schema.tally_schema(by, bucket_ns))
+
+
+def _bucket(answer: Answer, bucket_ns: int) -> int:
+    # The first window of a range begins with the range; its bucket began before that.
+    return time_ns(answer["_time"]) // bucket_ns * bucket_ns if bucket_ns else 0

@@ -80,8 +80,8 @@ def weld_lines(welds: pa.Table) -> Iterator[str]:
     fields["mark"] = json_rows([_array(table, name) for name in ("verdict", "cause", "body")])
     yield from lines("weld", _columns(table, PLACE), {**fields, "row": row}, time_ns)
 
-    # A page of the newest welds would have to unpack a block of every spot's series. The log has them by time. Few welds
-    # are not ok; a field of their own, empty for the others, lets them be found without unpacking the others' rows.
+    # A page of the newest welds would have to unpack a block of every spot's series; the log has them by time. Few are
+    # not ok: a field of their own, empty for the others, lets them be found without unpacking the others' rows.
     key = pc.binary_join_element_wise(
         _array(table, "spot"), _array(table, "program"), time_ns.cast(pa.string()), "\0"
     ).to_pylist()
@@ -94,8 +94,11 @@ def weld_lines(welds: pa.Table) -> Iterator[str]:
 
 
 def _lookup(kind: str, names: pa.Array, time_ns: pa.Array, key: Sequence[str]) -> list[str]:
+    named = pc.not_equal(names, "")
     tags = {"kind": pa.array([kind] * len(names)), "slot": per_value(names, slot)}
-    return lines("lookup", tags, {"key": names}, _blurred(time_ns, key))
+    columns = pa.table({**tags, "key": names, "time": _blurred(time_ns, key)}).filter(named)
+    fields = {"key": _array(columns, "key")}
+    return lines("lookup", _columns(columns, tuple(tags)), fields, _array(columns, "time"))
 
 
 def body_lines(bodies: pa.Table) -> list[str]:

@@ -19,7 +19,6 @@ import msgspec
 from services.store.influx.lines import encode_tag
 from services.store.influx.points import PLACE, STATES_NS
 from services.store.protocol import Filters
-from services.store.schema import VERDICTS
 
 MIN_NS = -9_223_372_036_854_000_000
 """The earliest time that InfluxDB knows, to a millisecond."""
@@ -144,11 +143,6 @@ def body_pattern(filters: Filters) -> str:
     return _prefix([filters.verdict, filters.body])
 
 
-def verdict_fields(filters: Filters) -> tuple[str, ...]:
-    """Return the verdicts that the filters let through."""
-    return tuple(verdict for verdict in VERDICTS if filters.verdict in {"", verdict})
-
-
 def _points(span: tuple[int, int], measurement: str, field: str, tags: Mapping[str, str], pattern: str = "") -> str:
     terms = [f'r._measurement == "{measurement}"']
     if field:
@@ -160,6 +154,10 @@ def _points(span: tuple[int, int], measurement: str, field: str, tags: Mapping[s
         f"{FROM} |> range(start: time(v: {span[0]:d}), stop: time(v: {span[1]:d}))\n"
         f"|> filter(fn: (r) => {' and '.join(terms)})"
     )
+
+
+NOT_OK = r'^\["(?:defect|unjudged)",'
+"""The regular expression for marks, and rows of welds, that are not ok."""
 
 
 def _windows(every_ns: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
@@ -13,7 +14,7 @@ import pyarrow as pa
 from services.config import StoreSettings
 from services.store import schema
 from services.store.influx import answers, points, queries, scan
-from services.store.influx.answers import Row
+from services.store.influx.answers import Counts, Row
 from services.store.influx.points import BLUR_NS, PLACE, STATES_NS
 from services.store.influx.session import Session
 from services.store.keyed import last_of_each
@@ -93,20 +94,34 @@ class InfluxStore:
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict in groups and time buckets."""
         schema.tally_schema(by, bucket_ns)  # raises what `by` and bucket are wrong about
+        return answers.tally(self._count(filters, by, bucket_ns), by, bucket_ns)
+
+    def _count(self, filters: Filters, by: tuple[str, ...], bucket_ns: int) -> Counts:
         span, tags = self._weld_span(filters), _tags(filters)
-        own = tuple(column for column in by if column in PLACE)
-        verdicts = queries.verdict_fields(filters)
+        verdicts = [verdict for verdict in schema.VERDICTS if filters.verdict in {"", verdict}]
         if span[0] >= span[1] or not verdicts:
-            return answers.tally_of_fields([], by, bucket_ns)
-        if filters.cause or filters.body or own != by:
-            pattern = queries.mark_pattern(filters)
-            found = self._query(queries.marks(pattern, tags, own, span, bucket_ns))
-            return answers.tally_of_marks(found, by, bucket_ns)
+            return Counter()
+        if not (filters.cause or filters.body or {"cause", "body"} & set(by)):
+            return self._count_verdicts(verdicts, tags, by, span, bucket_ns)
+        pattern = queries.mark_pattern(filters)
+        counts: Counts = Counter()
+        if not (pattern or "body" in by):
+            # Marks are costly to group, and nearly all are those of ok welds, which have no cause: count these apart.
+            pattern = queries.NOT_OK
+            counts = self._count_verdicts(["ok"], tags, by, span, bucket_ns)
+        own = tuple(column for column in by if column in PLACE)
+        found = self._query(queries.marks(pattern, tags, own, span, bucket_ns))
+        return counts + answers.count_marks(found, by, bucket_ns)
+
+    def _count_verdicts(
+        self, verdicts: Sequence[str], tags: Mapping[str, str], by: tuple[str, ...], span: Span, bucket_ns: int
+    ) -> Counts:
+        own = tuple(column for column in by if column in PLACE)
         if bucket_ns:
-            found = self._query(queries.verdict_windows(verdicts, tags, by, span, bucket_ns))
+            found = self._query(queries.verdict_windows(verdicts, tags, own, span, bucket_ns))
         else:
-            found = self._query(queries.sums("weld", verdicts, tags, by, span))
-        return answers.tally_of_fields(found, by, bucket_ns)
+            found = self._query(queries.sums("weld", verdicts, tags, own, span))
+        return answers.count_fields(found, by, bucket_ns)
 
     def bodies(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
         """Return one page of bodies, newest first."""

@@ -1,0 +1,27 @@
+"""Receive into the journal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import msgspec
+
+from edge.collector import CollectorSettings, run_collector
+from services.config import Config
+from services.jobs import broker_settings
+from services.layout import DataLayout
+
+
+def run(job: bytes, stop: threading.Event, log: logging.Logger) -> None:
+    """Work on a `Config` until `stop` is set."""
+    config = msgspec.json.decode(job, type=Config)
+    layout = DataLayout(config.data)
+    settings = CollectorSettings(
+        broker=broker_settings(config.broker, "collector"),
+        journal_path=layout.journal,
+        cursor_path=layout.cursor,
+        max_bytes=config.journal.max_bytes,
+        min_free_bytes=config.journal.min_free_bytes,
+    )
+    run_collector(settings, stop, log)
