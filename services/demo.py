@@ -166,6 +166,7 @@ class Reporter(AbstractContextManager["Reporter"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_bar()
+        self._client.disable_logger()  # its loop complains of the very disconnect that it is told
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -52,6 +52,7 @@ class MqttFeed:
 
     def close(self) -> None:
         """Disconnect; what is still queued is dropped."""
+        self._client.disable_logger()  # its loop complains of the very disconnect that it is told
         self._client.disconnect()
         self._client.loop_stop()
 
