@@ -37,7 +37,8 @@ class Filters:
 class Commit:
     """Everything that follows from the journal up to `cursor`, to be made durable as one.
 
-    Committing the same again changes nothing: rows are keyed (see `schema`), and totals are absolute.
+    Committing the same again changes nothing: rows are keyed (see `schema`), totals are absolute, and bodies, AGVs and
+    sources of a commit whose cursor is before the newest are passed over, as what is there follows from more.
     """
 
     cursor: int

@@ -69,7 +69,7 @@ def tally_schema(by: tuple[str, ...], bucket_ns: int) -> pa.Schema:
 BODY = _schema(
     [
         ("body", pa.string()),
-        ("first_ns", pa.int64()),
+        ("first_ns", pa.int64()),  # with body: the key, as names come back (carriers are used again)
         ("last_ns", pa.int64()),
         ("ok", pa.int64()),
         ("defect", pa.int64()),
@@ -84,7 +84,7 @@ BODY = _schema(
 SPOT_STATE = _schema(
     [
         ("spot", pa.string()),
-        ("program", pa.string()),
+        ("program", pa.string()),  # with spot: the key; a row gives way only to one that is not older
         ("site", pa.string()),
         ("area", pa.string()),
         ("line", pa.string()),
@@ -101,7 +101,7 @@ SPOT_STATE = _schema(
 
 AGV = _schema(
     [
-        ("agv", pa.string()),
+        ("agv", pa.string()),  # the key
         ("manufacturer", pa.string()),
         ("serial", pa.string()),
         ("version", pa.string()),
@@ -127,7 +127,7 @@ AGV = _schema(
 EVENT = _schema(
     [
         ("event_id", pa.string()),
-        ("time_ns", pa.int64()),
+        ("time_ns", pa.int64()),  # with event_id: the key
         ("received_ns", pa.int64()),
         ("site", pa.string()),
         ("area", pa.string()),
@@ -157,7 +157,7 @@ REJECT = _schema(
 
 SOURCE = _schema(
     [
-        ("source", pa.string()),
+        ("source", pa.string()),  # the key
         ("received", pa.int64()),
         ("stored", pa.int64()),
         ("rejected", pa.int64()),
