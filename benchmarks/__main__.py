@@ -93,7 +93,8 @@ def messages(batch: WeldBatch, *, packed: bool) -> list[Message]:
     for k in range(len(batch)):
         at = slice(batch.offsets[k], batch.offsets[k + 1])
         curves = {"current_ka": batch.current_ka[at], "voltage_v": batch.voltage_v[at], "force_kn": batch.force_kn[at]}
-        values = {n: c.tobytes() if packed else [round(float(x), 4) for x in c] for n, c in curves.items()}
+        sound = {name: curve for name, curve in curves.items() if np.isfinite(curve).all()}  # not every gun has force
+        values = {n: c.tobytes() if packed else [round(float(x), 4) for x in c] for n, c in sound.items()}
         names = {n: getattr(batch, n)[k] for n in ("id", "spot", "gun", "body", "program")}
         items.append({**names, "time": int(batch.time_ns[k]), "dt_us": int(batch.dt_us[k]), **values})
     encode = msgspec.msgpack.encode if packed else msgspec.json.encode
@@ -108,7 +109,8 @@ def main() -> None:
     console = Console()
     console.print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, one core used")
     batch = welds(4)
-    sound = batch.select(np.array([bool(np.isfinite(c).all()) for c in np.split(batch.voltage_v, batch.offsets[1:-1])]))
+    finite = np.isfinite(batch.voltage_v) & np.isfinite(batch.current_ka)
+    sound = batch.select(np.logical_and.reduceat(finite, batch.offsets[:-1]))
     small = sound.take(0, 2000)
     table = Table("row", "median", "smallest", "largest")
 

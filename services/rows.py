@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from edge.sources import PlacedEvent, PlacedReject
+from edge.sources.rejects import shorten
 from edge.topics import Place
 from models.fleet.track import Agv
 from models.welds.batch import WeldBatch
@@ -20,6 +21,8 @@ from models.welds.judge import CAUSE_CODES, VERDICTS, Verdicts
 from services.state import SourceCount
 from services.store import schema
 
+MAX_ERRORS = 100
+"""Of one vehicle, as many as a store takes in one text (InfluxDB: 64 KiB)."""
 _VERDICTS = np.array(VERDICTS, dtype=object)
 _CAUSES = np.array(CAUSE_CODES, dtype=object)
 _LEADS = np.array([*FEATURES, ""], dtype=object)  # index -1: none
@@ -109,7 +112,10 @@ def agv_table(agvs: Iterable[Agv]) -> pa.Table:
 
 def agv_row(agv: Agv) -> dict[str, object]:
     """Return one row of `schema.AGV`."""
-    errors = [{"type": e.type, "level": e.level, "description": e.description} for e in agv.errors or ()]
+    errors = [
+        {"type": shorten(e.type), "level": shorten(e.level), "description": shorten(e.description)}
+        for e in (agv.errors or ())[:MAX_ERRORS]
+    ]
     return {
         "agv": agv.agv,
         "manufacturer": agv.manufacturer,
