@@ -169,3 +169,8 @@ def test_what_came_is_found_inside_lists_and_tables() -> None:
         convert({"items": [{"widht_m": 1}]}, Outer, "file")
     with pytest.raises(SettingsError, match=r"by_name\[\.\.\.\]\.width_m"):
         convert({"by_name": {"a": {"width_m": "wide"}}}, Outer, "file")
+
+
+def test_the_example_file_shows_the_defaults() -> None:
+    example = Path(__file__).resolve().parents[2] / "lineside.example.toml"
+    assert load_config(example, {}) == load_config(None, {})
