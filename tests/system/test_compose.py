@@ -85,7 +85,8 @@ def plant(tmp_path: Path, influxd: Influxd) -> Iterator[Plant]:
 
 def test_a_weld_of_a_device_reaches_the_web_server_by_way_of_influxdb(plant: Plant) -> None:
     wait_until(lambda: plant.get("/healthz"), 60, "the web server")
-    wait_until((plant.broker.folder / "lineside/collector.json").exists, 60, "the edge")
+    status = plant.broker.folder / "lineside/collector.json"
+    wait_until(lambda: status.exists() and json.loads(status.read_text())["connected_since_ns"], 60, "the edge")
     device = person("device").connect(plant.broker.port)
     curve = [8.0] * 100
     weld = {"id": "W1", "spot": "S1", "gun": "G1", "body": "B1", "program": "P1", "time": time.time_ns(), "dt_us": 1000}
@@ -100,5 +101,6 @@ def test_a_weld_of_a_device_reaches_the_web_server_by_way_of_influxdb(plant: Pla
     total = wait_until(account, 60, "both messages in the account")["total"]
     assert (total["stored"], total["rejected"], total["duplicate"]) == (1, 1, 0)
     assert plant.get("/api/v1/welds/W1")["spot"] == "S1"
-    assert len(plant.get("/api/v1/welds/W1/curve")["current_ka"]) == len(curve)
+    kept = wait_until(lambda: plant.get("/api/v1/welds/W1/curve"), 10, "the curve in the archive")
+    assert len(kept["current_ka"]) == len(curve)
     assert plant.get("/api/v1/rate")["unjudged"] == 1

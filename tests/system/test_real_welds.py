@@ -133,8 +133,8 @@ def test_real_welds_get_the_backtests_verdicts(
             cursor = page["next"]
         rate = get(port, "/rate")
         dead = get(port, "/welds?cause=dead_voltage&limit=1")["items"][0]
+        curve = wait_until(lambda: get(port, f"/welds/{dead['id']}/curve"), 10, "the curve in the archive")
         detail = get(port, f"/welds/{dead['id']}")
-        curve = get(port, f"/welds/{dead['id']}/curve")
     scored = judge_table(read_welds(TITANIUM), JudgeSettings())
     expected = {
         row["id"]: (row["verdict"], row["cause"]) for row in scored.select(["id", "verdict", "cause"]).to_pylist()
