@@ -20,7 +20,7 @@ from edge.mqtt import new_client
 from edge.settings import SettingsError
 from edge.simulator.settings import SimulatorSettings
 from services.brokers import LOOPBACK
-from services.config import Api, Broker, Config, Judge
+from services.config import Api, Broker, Config
 from services.jobs import BrokerJob, SimulatorJob, broker_settings, worker
 from services.locks import DataLock
 from services.logs import set_up_logging
@@ -61,7 +61,6 @@ def run_demo(options: DemoOptions, console: Console, stop: threading.Event) -> N
                 plant=str(plant_file),
                 broker=broker,
                 api=Api(host=LOOPBACK, port=options.port),
-                judge=Judge(),
             )
             group.start(worker("collector", config))
             group.start(worker("server", config))

@@ -64,11 +64,6 @@ class Supervisor:
         """Start one more worker."""
         self._running[worker] = _Process(worker, self._file)
 
-    @property
-    def pids(self) -> dict[str, int]:
-        """Return the process id of each role."""
-        return {worker.role: process.pid for worker, process in self._running.items()}
-
     def check(self) -> None:
         """Restart workers that died, with back-off. Raises `WorkerFailedError` when one gave up."""
         for worker, process in list(self._running.items()):
@@ -117,10 +112,6 @@ class _Process:
             with contextlib.suppress(BrokenPipeError):  # it died at once; poll() will say so
                 self._popen.stdin.write(worker.job + b"\n")
                 self._popen.stdin.flush()
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
 
     def poll(self) -> int | None:
         status = self._popen.poll()

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from models.welds import judge
 from models.welds.features import FEATURES
 
-VERDICTS = ("ok", "defect", "unjudged")
+VERDICTS = judge.VERDICTS
 
 
 def _schema(columns: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion
 
+from services.brokers import find_mosquitto
 from tests.running import free_port, wait_until
 
 UP_S = 10.0
@@ -32,10 +32,6 @@ log_dest stderr
 log_type error
 log_type warning
 """
-
-
-def find_mosquitto() -> str | None:
-    return shutil.which("mosquitto", path=PATH)
 
 
 class Mosquitto:
