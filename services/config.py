@@ -67,6 +67,13 @@ class Judge(Struct, frozen=True, forbid_unknown_fields=True):
     """How many weld ids are remembered to recognise a second delivery."""
 
 
+class Spc(Struct, frozen=True, forbid_unknown_fields=True):
+    """Statistical process control."""
+
+    alarms_per_hour: Annotated[float, Meta(gt=0)] = 6.0
+    """Drift signals that chance alone may raise, over the whole plant; the charts' limits follow from it."""
+
+
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where results go."""
 
@@ -106,6 +113,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     broker: Broker = Broker()
     journal: Journal = Journal()
     judge: Judge = Judge()
+    spc: Spc = Spc()
     store: StoreSettings = StoreSettings()
     archive: Archive = Archive()
     api: Api = Api()

@@ -17,7 +17,7 @@ from edge.mqtt import BrokerSettings, new_client
 from edge.topics import Place
 from models.fleet.track import Agv
 from models.welds.explain import sentence
-from services.rows import agv_row
+from services.rows import PlacedSignal, agv_row, signal_table
 from services.times import rfc3339
 
 NOWHERE = "_"
@@ -76,11 +76,21 @@ def agvs_message(agvs: Iterable[Agv]) -> bytes:
     return msgspec.json.encode({"kind": "agvs", "items": [agv_item(agv) for agv in agvs]})
 
 
+def signals_message(signals: Iterable[PlacedSignal]) -> bytes:
+    """Return the status message that carries findings, as `GET /api/v1/events` shows them."""
+    return msgspec.json.encode({"kind": "signals", "items": [_event_item(row) for row in signal_table(signals).to_pylist()]})
+
+
 def agv_item(agv: Agv) -> Mapping[str, object]:
     """Return one AGV as the API shows it."""
     row = agv_row(agv)
     item = {name: value for name, value in row.items() if name not in {"agv", "time_ns", "errors"}}
     return {"id": agv.agv, "time": rfc3339(agv.time_ns), "errors": msgspec.json.decode(str(row["errors"])), **item}
+
+
+def _event_item(row: dict[str, object]) -> dict[str, object]:
+    times = {name: rfc3339(int(str(row.pop(f"{name}_ns")))) for name in ("time", "received")}
+    return {"id": row.pop("event_id"), **times, **row, "details": msgspec.json.decode(str(row["details"]))}
 
 
 def _weld_item(row: dict[str, object]) -> dict[str, object]:

@@ -36,6 +36,7 @@ class Outcome:
     bodies: pa.Table = field(default_factory=schema.BODY.empty_table)
     events: list[PlacedEvent] = field(default_factory=list)
     rejects: list[PlacedReject] = field(default_factory=list)
+    signals: list[rows.PlacedSignal] = field(default_factory=list)
     agvs: dict[str, Agv] = field(default_factory=dict)
     """Vehicles heard from."""
     historical: bool = False
@@ -92,7 +93,10 @@ class Intake:
             return
         self._state.seen_ids.add(mark)
         with self._lock:
-            self._state.judge.apply(GunEvent(event.kind, event.time_ns, event.gun, event.program, event.spot))
+            happened = GunEvent(event.kind, event.time_ns, event.gun, event.program, event.spot)
+            self._state.judge.apply(happened)
+            for watcher in self._state.watchers.values():
+                watcher.apply(happened)
         self._count_stored(event.source, event.time_ns, event.received_ns, live=False)
         outcome.events.append(event)
 
@@ -109,6 +113,7 @@ class Intake:
             return schema.WELD.empty_table()
         with self._lock:
             verdicts = state.judge.judge(welds)
+            raised = [found for watcher in state.watchers.values() for found in watcher.add(welds, verdicts)]
         ordinal = np.arange(state.next_ordinal, state.next_ordinal + len(welds))
         state.next_ordinal += len(welds)
         kept = (verdicts.verdict != OK) | keeps_good(ordinal, self._good_share)
@@ -124,6 +129,7 @@ class Intake:
             place=[decoded.weld_place[k] for k in at],
             new_spot=[spot not in self._plant.spots for spot in welds.spot],
         )
+        outcome.signals += rows.place_signals(raised, arrival, verdicts.late | welds.historical)
         return rows.weld_table(welds, arrival, verdicts)
 
     def _first_deliveries(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from edge.journal import JournalGap, JournalMissing, JournalReader
@@ -177,7 +178,7 @@ class Pipeline:
             bodies=outcome.bodies,
             spots=rows.spot_table(outcome.welds),
             agvs=rows.agv_table(outcome.agvs.values()),
-            events=rows.event_table(outcome.events),
+            events=pa.concat_tables([rows.event_table(outcome.events), rows.signal_table(outcome.signals)]),
             rejects=rows.reject_table(outcome.rejects),
             sources=sources,
             sources_at_ns=at_ns,
@@ -211,6 +212,9 @@ class Pipeline:
         for topic, payload in feeds.verdict_messages(live):
             self._feed.publish(topic, payload)
         status = feeds.status_topic(self._plant.site)
+        told = [signal for signal in outcome.signals if not signal.late]
+        if told:
+            self._feed.publish(status, feeds.signals_message(told))
         if self._moved and (account is not None or not outcome.historical):
             self._feed.publish(status, feeds.agvs_message(self._moved.values()))
             self._moved = {}

@@ -14,6 +14,7 @@ from edge.sources import PlacedEvent, PlacedReject
 from edge.sources.rejects import shorten
 from edge.topics import Place
 from models.fleet.track import Agv
+from models.signals import Raised, Signal
 from models.welds.batch import WeldBatch
 from models.welds.bodies import Body, BodyTracker
 from models.welds.features import FEATURES
@@ -21,6 +22,8 @@ from models.welds.judge import CAUSE_CODES, VERDICTS, Verdicts
 from services.state import SourceCount
 from services.store import schema
 
+OWN = "lineside"
+"""Who says so, in events that the pipeline itself found."""
 MAX_ERRORS = 100
 """Of one vehicle, as many as a store takes in one text (InfluxDB: 64 KiB)."""
 _VERDICTS = np.array(VERDICTS, dtype=object)
@@ -36,6 +39,38 @@ class Arrival:
     received_ns: NDArray[np.int64]
     place: Sequence[Place]
     new_spot: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedSignal:
+    """A finding of the pipeline's own, and the weld that raised it."""
+
+    id: str
+    """The same at every replay."""
+    signal: Signal
+    place: Place
+    received_ns: int
+    late: bool
+    """That weld was late or historical: the finding is kept, and not told live."""
+
+
+def place_signals(raised: Iterable[Raised], arrival: Arrival, late: NDArray[np.bool_]) -> list[PlacedSignal]:
+    """Place findings at the welds that raised them; `late` (n,) as in the rows of those welds."""
+    told: dict[str, int] = {}
+    placed = []
+    for weld, signal in raised:
+        name = f"{signal.kind}-{signal.spot or signal.gun or signal.program}-{arrival.ordinal[weld]}"
+        told[name] = told.get(name, 0) + 1
+        placed.append(
+            PlacedSignal(
+                id=name if told[name] == 1 else f"{name}-{told[name]}",
+                signal=signal,
+                place=arrival.place[weld],
+                received_ns=int(arrival.received_ns[weld]),
+                late=bool(late[weld]),
+            )
+        )
+    return placed
 
 
 def weld_table(welds: WeldBatch, arrival: Arrival, verdicts: Verdicts) -> pa.Table:
@@ -155,9 +190,35 @@ def event_table(events: Iterable[PlacedEvent]) -> pa.Table:
             "gun": event.gun,
             "spot": event.spot,
             "program": event.program,
+            "by": event.by,
             "note": event.note,
+            "details": msgspec.json.encode(event.details).decode(),
         }
         for event in events
+    ]
+    return pa.Table.from_pylist(rows, schema=schema.EVENT)
+
+
+def signal_table(signals: Iterable[PlacedSignal]) -> pa.Table:
+    """Return findings as rows of `schema.EVENT`."""
+    rows = [
+        {
+            "event_id": placed.id,
+            "time_ns": placed.signal.time_ns,
+            "received_ns": placed.received_ns,
+            "site": placed.place.site,
+            "area": placed.place.area,
+            "line": placed.place.line,
+            "cell": placed.place.cell,
+            "kind": placed.signal.kind,
+            "gun": placed.signal.gun,
+            "spot": placed.signal.spot,
+            "program": placed.signal.program,
+            "note": placed.signal.text,
+            "by": OWN,
+            "details": msgspec.json.encode(placed.signal.details).decode(),
+        }
+        for placed in signals
     ]
     return pa.Table.from_pylist(rows, schema=schema.EVENT)
 

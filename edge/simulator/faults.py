@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.simulator.draws import uniform
 from edge.simulator.joint import POST_MS, PRE_MS, Setup
 from edge.simulator.layout import Layout
+from edge.simulator.maintenance import Maintenance
 from edge.simulator.schedule import MS, GunEvent, S, Slots
 from edge.simulator.settings import FaultRates, SimulatorSettings
 from edge.simulator.weld import duration_ms
@@ -51,6 +52,10 @@ SPELL_FAULTS = (
 LOCAL = frozenset({"edge_weld", "shunting", "fit_up"})
 """Faults of the part, not of the gun: their spells concern a few neighbouring spots."""
 LOCAL_SPOTS = 6
+TIP = frozenset({"worn_electrode"})
+"""Faults that a dress ends; the other faults of a gun need a repair."""
+SEATS = np.array(["part" if name in LOCAL else "tip" if name in TIP else "gun" for name in SPELL_FAULTS])
+"""Where the trouble of each of `SPELL_FAULTS` lies, as in `maintenance.CURES`."""
 DIP_BLOCK_S = 600
 
 
@@ -65,6 +70,22 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True)
+class SpellRecord:
+    """A bad spell of a gun, as it went."""
+
+    gun: int
+    fault: str
+    """One of `SPELL_FAULTS`."""
+    seat: str
+    """Where the trouble lies, as in `maintenance.CURES`."""
+    start_ns: int
+    end_ns: int
+    """When it ended, by itself or by an action."""
+    cured: bool
+    """An action ended it."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Spell:
     """The spell that starts in given blocks of given guns, if any; every field (n,)."""
 
@@ -76,11 +97,17 @@ class _Spell:
     first: NDArray[np.float64]
     """0..1: where along the gun's sequence the spots of a local spell begin."""
 
+    @property
+    def start_ns(self) -> NDArray[np.int64]:
+        """(n,) the start in whole ms."""
+        return (self.start_s * 1000).astype(np.int64) * MS
+
 
 class FaultPlan:
-    """Draws faults; knows nothing but the settings."""
+    """Draws faults; knows nothing but the settings and what was done to the guns."""
 
-    def __init__(self, settings: SimulatorSettings, layout: Layout) -> None:
+    def __init__(self, settings: SimulatorSettings, layout: Layout, maintenance: Maintenance | None = None) -> None:
+        self._maintenance = maintenance or Maintenance()
         self._seed, self._layout, self._spells = settings.seed, layout, settings.spells
         self._edges = np.cumsum([getattr(settings.faults, name) for name in FaultRates.__struct_fields__])
         if tuple(structs.asdict(settings.faults)) != FAULTS[1 : len(self._edges) + 1]:
@@ -104,18 +131,37 @@ class FaultPlan:
         return Faults(code.astype(np.int8), severity.astype(np.float32))
 
     def repairs(self, start_ns: int, stop_ns: int) -> list[GunEvent]:
-        """Return the maintenance that ends a gun's bad spell, within `[start_ns, stop_ns)`, in order of time."""
+        """Return the maintenance that ends a gun's bad spell when no action has, within `[start_ns, stop_ns)`."""
+        found = [
+            GunEvent("maintenance", spell.gun, spell.end_ns, spell.fault.replace("_", " "))
+            for spell in self.spells(start_ns, stop_ns)
+            if not spell.cured
+        ]
+        return sorted(found, key=lambda event: (event.time_ns, event.gun))
+
+    def spells(self, start_ns: int, stop_ns: int) -> list[SpellRecord]:
+        """Return the bad spells that end within `[start_ns, stop_ns)`, in order of their start."""
         found = []
         gun = np.arange(len(self._layout.gun))
         for block in range(start_ns // S // SPELL_BLOCK_S - 1, stop_ns // S // SPELL_BLOCK_S + 1):
             spell = self._spell(gun, np.full(len(gun), block))
             end_ns = ((spell.start_s + spell.length_s) * 1000).astype(np.int64) * MS
-            due = spell.real & (end_ns >= start_ns) & (end_ns < stop_ns)
+            seat = SEATS[spell.kind]
+            cured_ns = self._maintenance.cured_ns(seat, gun, spell.start_ns, end_ns)
+            ended_ns = np.where(cured_ns >= 0, cured_ns, end_ns)
+            due = spell.real & (ended_ns >= start_ns) & (ended_ns < stop_ns)
             found += [
-                GunEvent("maintenance", int(g), int(end_ns[g]), SPELL_FAULTS[spell.kind[g]].replace("_", " "))
+                SpellRecord(
+                    gun=int(g),
+                    fault=SPELL_FAULTS[spell.kind[g]],
+                    seat=str(seat[g]),
+                    start_ns=int(spell.start_ns[g]),
+                    end_ns=int(ended_ns[g]),
+                    cured=bool(cured_ns[g] >= 0),
+                )
                 for g in np.flatnonzero(due)
             ]
-        return sorted(found, key=lambda event: (event.time_ns, event.gun))
+        return sorted(found, key=lambda record: (record.start_ns, record.gun))
 
     def dip(self, slots: Slots, setup: Setup, faults: Faults) -> tuple[Setup, Faults]:
         """Let the mains dip where they do; a weld that has no other fault is labelled with it."""
@@ -161,6 +207,8 @@ class FaultPlan:
         spell = self._spell(gun, slots.time_ns // (SPELL_BLOCK_S * S) - back)
         progress = (slots.time_ns / S - spell.start_s) / spell.length_s
         running = spell.real & (progress >= 0) & (progress < 1)
+        cured_ns = self._maintenance.cured_ns(SEATS[spell.kind], gun, spell.start_ns, slots.time_ns + 1)
+        running &= cured_ns < 0
         local = np.array([name in LOCAL for name in SPELL_FAULTS])[spell.kind]
         spots = layout.gun_spots[gun]
         begin = (spell.first * np.maximum(spots - LOCAL_SPOTS, 1)).astype(np.int64)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.simulator.draws import bits, uniform
 from edge.simulator.layout import Layout
+from edge.simulator.maintenance import Maintenance
 from edge.simulator.settings import SimulatorSettings
 
 S, MS = 10**9, 10**6
@@ -51,8 +52,9 @@ class GunEvent:
 class Schedule:
     """The timetable of a plant."""
 
-    def __init__(self, settings: SimulatorSettings, layout: Layout) -> None:
+    def __init__(self, settings: SimulatorSettings, layout: Layout, maintenance: Maintenance | None = None) -> None:
         self.seed, self.layout = settings.seed, layout
+        self._maintenance = maintenance or Maintenance()
         # In millionths of a body an hour, so that entry times are exact integers for any speed.
         self._rate = round(settings.bodies_per_hour * settings.speed * 1e6)
         self._takt_ns = 3600 * S * 10**6 // self._rate
@@ -115,6 +117,7 @@ class Schedule:
         gun = layout.gun_of_spot[spot]
         age = body + self._age[gun]
         since_cap, since_dress = age % self.cap_bodies[gun], age % self.dress_bodies[gun]
+        since_dress, dressed = self._dressed_meanwhile(body, gun, since_dress)
         per_body, place = layout.gun_spots[gun], layout.place[spot]
         return Slots(
             body=body,
@@ -122,8 +125,21 @@ class Schedule:
             time_ns=time_ns,
             wear_count=since_dress * per_body + place,
             cap_count=since_cap * per_body + place,
-            dress=age // self.dress_bodies[gun],
+            dress=age // self.dress_bodies[gun] + dressed,
         )
+
+    def _dressed_meanwhile(self, body: Ints, gun: Ints, since_dress: Ints) -> tuple[Ints, Ints]:
+        """Return bodies since the last dress, those out of turn included, and how many of these each gun has had.
+
+        A dress is done between two bodies: the first that arrives afterwards meets the fresh tips.
+        """
+        cell = self.layout.cell_of_gun[gun]
+        arrival_ns = self.entry_s(body) * S + cell * self._takt_ns
+        done_ns = self._maintenance.last_ns("tip_dress", gun, arrival_ns)
+        after_s = -((cell * self._takt_ns - done_ns) // S)  # whole seconds, rounded up
+        first = -(-after_s * self._rate // (3600 * 10**6))  # the first body that enters at that second or later
+        since = np.where(done_ns >= 0, np.minimum(since_dress, body - first), since_dress)
+        return since, self._maintenance.count("tip_dress", gun, arrival_ns)
 
     def events(self, start_ns: int, stop_ns: int) -> list[GunEvent]:
         """Return the dresses and cap changes within `[start_ns, stop_ns)`, in order of time."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from edge.simulator.faults import CAUSE, CODE, FAULTS, SENSOR_FAULTS, FaultPlan,
 from edge.simulator.harm import harm
 from edge.simulator.layout import build_layout
 from edge.simulator.lobe import min_nugget_mm
+from edge.simulator.maintenance import TOLD_AS, Action, Maintenance
 from edge.simulator.materials import SCHEDULES
 from edge.simulator.schedule import MS, GunEvent, S, Schedule, Slots
 from edge.simulator.sensors import Sensors
@@ -56,14 +58,25 @@ class Made:
 class Shop:
     """A simulated body shop. Any window, at any time, in any split gives the same welds, bit for bit."""
 
-    def __init__(self, settings: SimulatorSettings) -> None:
+    def __init__(self, settings: SimulatorSettings, actions: Sequence[Action] = ()) -> None:
+        """`actions` are what people do to guns besides the timetable."""
         self.settings = settings
         self.layout = build_layout(settings)
-        self.schedule = Schedule(settings, self.layout)
-        self.faults = FaultPlan(settings, self.layout)
+        self._act(actions)
         self._conditions = Conditions(settings, self.layout)
         self._sensors = Sensors(settings.seed, self.layout)
         self._min_nugget_mm = np.array([min_nugget_mm(schedule) for schedule in SCHEDULES])
+
+    def with_actions(self, actions: Sequence[Action]) -> Shop:
+        """Return the same shop with these actions instead of its own."""
+        other = copy(self)
+        other._act(actions)
+        return other
+
+    def _act(self, actions: Sequence[Action]) -> None:
+        self._maintenance = Maintenance(actions)
+        self.schedule = Schedule(self.settings, self.layout, self._maintenance)
+        self.faults = FaultPlan(self.settings, self.layout, self._maintenance)
 
     def welds(self, start_ns: int, stop_ns: int) -> Made:
         """Return the welds that start within `[start_ns, stop_ns)`."""
@@ -72,6 +85,11 @@ class Shop:
     def events(self, start_ns: int, stop_ns: int) -> list[GunEvent]:
         """Return what was done to guns within `[start_ns, stop_ns)`, in order of time."""
         events = self.schedule.events(start_ns, stop_ns) + self.faults.repairs(start_ns, stop_ns)
+        events += [
+            GunEvent(TOLD_AS[action.kind], action.gun, action.time_ns, action.kind.replace("_", " "))
+            for action in self._maintenance.actions
+            if start_ns <= action.time_ns < stop_ns
+        ]
         return sorted(events, key=lambda event: (event.time_ns, event.gun, event.kind))
 
     def weld(self, slots: Slots) -> Made:

@@ -16,7 +16,7 @@ from models.welds.batch import WeldBatch
 
 @dataclass(frozen=True, slots=True)
 class PlacedEvent:
-    """Something that was done at a machine, and where."""
+    """Something that was done at a machine or said about it, and where."""
 
     seq: int
     """Journal sequence number of its message."""
@@ -34,7 +34,11 @@ class PlacedEvent:
     """Empty, as are the following, when the event does not say."""
     spot: str
     program: str
+    by: str
+    """Who did or ordered it."""
     note: str
+    details: dict[str, str | float]
+    """What else the event says, as far as it does: `batch`, `weld`, `result`, `method`, `nugget_mm`, `model`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _AGV = {"manufacturer": "As in the message.", "serialNumber": "As in the message
 _AGV_ROOTS = {"2": "uagv/v2", "3": "vda5050/v3"}
 _OURS: Mapping[str, tuple[str, str, Any]] = {
     "weld": ("WeldMessage", "Spot welds with their curves", weld.WeldMessage[weld.Numbers]),
-    "event": ("EventMessage", "What was done at a machine", event.EventMessage),
+    "event": ("EventMessage", "What was done at a machine or said about it", event.EventMessage),
 }
 _PACKED = (
     "The same keys may come as MessagePack. There a curve may also be raw little-endian float32 bytes. "
@@ -132,9 +132,12 @@ def _body(stream: str) -> dict[str, Any]:
         body["allOf"] = [
             {
                 "if": {"properties": {"kind": {"const": kind}}},
-                "then": {"required": [field], "properties": {field: {"type": ["string", "integer"], "minLength": 1}}},
+                "then": {
+                    "required": list(needed),
+                    "properties": {field: {"type": ["string", "integer"], "minLength": 1} for field in needed},
+                },
             }
-            for kind, field in event.NEEDS.items()
+            for kind, needed in event.NEEDS.items()
         ]
     return body
 

@@ -11,14 +11,23 @@ NAMES = {
     "current_rms_ka": ("current", "kA"),
     "voltage_rms_v": ("voltage", "V"),
     "energy_j": ("energy", "J"),
+    "charge_c": ("charge", "C"),
+    "r_first_uohm": ("R at the start", "µΩ"),
     "r_alpha_uohm": ("R_α", "µΩ"),
     "r_beta_uohm": ("R_β", "µΩ"),
     "t_beta_ms": ("t_β", "ms"),
+    "r_mean_uohm": ("mean R", "µΩ"),
     "r_end_uohm": ("R_end", "µΩ"),
     "r_drop_uohm": ("R_β − R_end", "µΩ"),
     "r_slope_uohm_per_ms": ("slope after β", "µΩ/ms"),
     "step_uohm": ("largest step down of R", "µΩ"),
+    "step_left": ("share of the pulse after the step", ""),
+    "current_dip_share": ("dip of the current", ""),
     "force_mean_kn": ("electrode force", "kN"),
+    "force_step_kn": ("fall of the force at the step", "kN"),
+    "expansion_mm": ("electrode travel", "mm"),
+    "voltage_end_v": ("voltage at the end", "V"),
+    "voltage_step_v": ("largest step down of U", "V"),
 }
 
 

@@ -2,6 +2,8 @@
 
 Everything is computed for a whole batch by segment operations on the flat arrays; each weld's numbers depend on its
 own samples alone, so any split of a batch gives the same bits.
+
+    batch --prepare--> even, direct, 1 ms or coarser --find_pulses--> cores --reduceat--> features, sensor checks, grid
 """
 
 from __future__ import annotations
@@ -12,48 +14,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.welds.batch import WeldBatch
-from models.welds.signal import Pulses, divide_uohm, find_pulses, gather
+from models.welds.prepare import Part, prepare
+from models.welds.sensors import CLIPPED_SHARE_CURRENT, CLIPPED_SHARE_VOLTAGE, SENSORS, check, is_clipped
+from models.welds.signal import (
+    SETTLED_SHARE,
+    SETTLED_SHARE_VOLTAGE,
+    Pulses,
+    find_pulses,
+    first_hit,
+    gather,
+    over,
+)
 
 FEATURES = (
     "weld_time_ms",  # conducting time, all pulses
-    "current_rms_ka",  # over the core of the main pulse, as are all that follow
-    "voltage_rms_v",
+    "current_rms_ka",  # over the core of the main pulse
+    "voltage_rms_v",  # likewise
     "energy_j",  # over all pulses
+    "charge_c",  # likewise
+    "r_first_uohm",  # mean of the first 5 ms with current, once it has risen: contact between sheets
     "r_alpha_uohm",  # lowest resistance of the early main pulse: contact has broken down
     "r_beta_uohm",  # highest resistance from there on: bulk hot, nugget begins
     "t_beta_ms",  # when, from the start of the core
+    "r_mean_uohm",  # over the core
     "r_end_uohm",  # mean of the last 10 ms
     "r_drop_uohm",  # R_β − R_end
     "r_slope_uohm_per_ms",  # mean slope from β to the end
-    "step_uohm",  # largest fall of R within 3 ms after α: expulsion is a step
+    "step_uohm",  # largest fall of R within 4 ms after α: expulsion is a step
+    "step_left",  # share of the core that is left when that fall begins
+    "current_dip_share",  # largest dip of the regulated current below its effective value
     "force_mean_kn",  # while current flows
+    "force_step_kn",  # fall of the force across the largest fall of R
+    "expansion_mm",  # largest opening of the electrodes after the current starts
+    "voltage_end_v",  # mean of the last 10 ms
+    "voltage_step_v",  # largest fall of U within 4 ms, of welds without a current channel
 )
 """Feature names with their units, in column order. After J. Dickinson et al., Welding Journal 59 (1980) 170-s."""
-
-SENSORS = ("", "no_current", "dead_current", "dead_voltage", "clipped", "too_short", "gap")
-"""What the sensor checks say, by code; 0 is sound. Causes of `models.welds.causes`."""
+AT = {name: column for column, name in enumerate(FEATURES)}
 
 ALPHA_MS = 30.0
 ALPHA_SHARE = 0.4
 """α is looked for in the first 30 ms of the core, or in its first 40 % when that is shorter."""
 END_MS = 10.0
-STEP_MS = 3.0
-MIN_CORE_SAMPLES = 6
-NO_CURRENT_KA = 0.5
-"""A weld whose current peaks below this was not made."""
-TIP_VOLTAGE_V = (0.3, 3.0)
-"""Between the tips while current flows; more than that is an open circuit."""
-DEAD_VOLTAGE_V = 0.1
-DEAD_RESISTANCE_UOHM = 15.0
-"""A joint of car-body sheet has tens of µΩ at least; a pick-up that reads less is dead."""
-CLIPPED_SHARE = (0.6, 0.3)
-"""Share of core samples that sit exactly on the curve's maximum: of the current (regulated, hence flat), of the
-voltage (never flat on a live joint)."""
-CLIPPED_MIN_SAMPLES = 8
-BLOCK_SAMPLES = 1 << 16
-"""Welds are taken in blocks of about this many samples, so that the working arrays stay in the processor's cache."""
+STEP_MS = 4.0
+STEP_SAMPLES = (3, 5)
+"""A step lasts 1 to 3 ms, and smoothing over three samples adds to that: the fall is taken over 4 ms, but at least
+and at most over so many samples."""
+FIRST_MS = (2.0, 7.0)
+"""From the first sample with current: where `r_first_uohm` is read; before it the current still rises."""
+DIP_GUARD_MS = (6.0, 2.0)
+"""At the start and the end of the core, where the current rises and falls by itself."""
+BEFORE_MS, AFTER_MS = (-5.0, -3.0, -1.0), (3.0, 5.0, 7.0)
+"""From the start of the largest fall of R: where the force is read."""
+MIN_CORE_SAMPLES = 8
+BAND_POINTS = 64
+BLOCK_SAMPLES = 1 << 18
+"""Welds are taken in blocks of about this many samples, so that the working arrays mostly stay in the processor's
+cache and the calls still cost little beside the arithmetic."""
 
-_TINY = np.float32(1e-12)
+_K = np.float32(1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,179 +80,244 @@ class Features:
     """What was read off `n` welds."""
 
     values: NDArray[np.float32]
-    """(n, F) by `FEATURES`, NaN where undefined (no force channel, no main pulse)."""
+    """(n, F) by `FEATURES`, NaN where undefined (no such channel, no main pulse)."""
     sensor: NDArray[np.int8]
-    """(n,) index into `SENSORS`."""
+    """(n,) index into `models.welds.sensors.SENSORS`."""
+    channels: NDArray[np.uint8]
+    """(n,) what the curves have: bits of `models.welds.prepare`."""
     band: NDArray[np.float32]
-    """(n, `BAND_POINTS`) resistance in µΩ at even steps from first to last conducting sample, NaN without current."""
+    """(n, `BAND_POINTS`) resistance in µΩ (of a weld without a current channel voltage in mV) at even steps over the
+    core of the main pulse, NaN without one."""
     span_ms: NDArray[np.float32]
-    """(n,) time from first to last conducting sample, ms."""
+    """(n,) length of the core, ms."""
 
-
-BAND_POINTS = 64
+    @classmethod
+    def empty(cls, n: int) -> Features:
+        """Return features of `n` welds, still to be read."""
+        return cls(
+            values=np.full((n, len(FEATURES)), np.nan, dtype=np.float32),
+            sensor=np.zeros(n, dtype=np.int8),
+            channels=np.zeros(n, dtype=np.uint8),
+            band=np.full((n, BAND_POINTS), np.nan, dtype=np.float32),
+            span_ms=np.zeros(n, dtype=np.float32),
+        )
 
 
 def extract(batch: WeldBatch) -> Features:
     """Reduce the curves of a batch to features, sensor checks and the resistance on a fixed grid."""
-    n = len(batch)
-    out = Features(
-        values=np.full((n, len(FEATURES)), np.nan, dtype=np.float32),
-        sensor=np.zeros(n, dtype=np.int8),
-        band=np.full((n, BAND_POINTS), np.nan, dtype=np.float32),
-        span_ms=np.zeros(n, dtype=np.float32),
-    )
+    out = Features.empty(len(batch))
     start = 0
-    while start < n:
-        limit = batch.offsets[start] + BLOCK_SAMPLES
-        stop = max(start + 1, int(np.searchsorted(batch.offsets, limit, side="right")) - 1)
-        _extract_block(batch.take(start, stop), out, slice(start, stop))
-        start = stop
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # hostile samples give NaN or inf, never a stop
+        while start < len(batch):
+            limit = batch.offsets[start] + BLOCK_SAMPLES
+            stop = max(start + 1, int(np.searchsorted(batch.offsets, limit, side="right")) - 1)
+            parts, out.channels[start:stop], broken = prepare(batch.take(start, stop))
+            for part in parts:
+                _read(part, start + part.welds, out)
+            out.sensor[start + np.flatnonzero(broken)] = SENSORS.index("gap")
+            start = stop
     return out
 
 
-def _extract_block(batch: WeldBatch, out: Features, at: slice) -> None:
-    current, voltage, offsets = batch.current_ka, batch.voltage_v, batch.offsets
-    starts, dt_ms = offsets[:-1], (batch.dt_us / 1000.0).astype(np.float32)
-    values = out.values[at]
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # hostile samples give NaN or inf, never a stop
-        pulses = find_pulses(current, offsets)
-        resistance = divide_uohm(current, voltage, pulses.conducting)
-        count = np.add.reduceat(pulses.conducting, starts, dtype=np.int64)
-        values[:, 0] = count * dt_ms
-        power = np.where(pulses.conducting, current * voltage, np.float32(0))
-        values[:, 3] = np.add.reduceat(power, starts) * dt_ms
-        force = np.where(pulses.conducting, batch.force_kn, np.float32(0))
-        values[:, 11] = np.where(count > 0, np.add.reduceat(force, starts) / np.maximum(count, 1), np.float32(np.nan))
-        sound = np.flatnonzero(pulses.core_stop - pulses.core_start >= MIN_CORE_SAMPLES)
-        if len(sound):
-            _main_pulse(current, voltage, resistance, pulses, dt_ms, sound, values)
-            _grid(resistance, pulses, dt_ms, sound, out.band[at], out.span_ms[at])
-        out.sensor[at] = _check_sensors(current, voltage, pulses, starts, values, sound)
+def _read(part: Part, at: NDArray[np.int64], out: Features) -> None:
+    """Read the welds of a part, which are those `at` in `out`."""
+    batch, n = part.batch, len(part.batch)
+    starts = batch.offsets[:-1]
+    voltage = batch.voltage_v
+    size_u = np.abs(voltage)
+    # Without a current channel the voltage says when current flows, and its curve stands in for the resistance's.
+    current = size_u if part.voltage_only else batch.current_ka
+    settled = SETTLED_SHARE_VOLTAGE if part.voltage_only else SETTLED_SHARE
+    pulses = find_pulses(current, batch.offsets, settled)
+    dt_ms = (batch.dt_us / 1000.0).astype(np.float32)
+    values = np.full((n, len(FEATURES)), np.nan, dtype=np.float32)
+    conducting = np.add.reduceat(pulses.conducting, starts, dtype=np.int32)
+    values[:, AT["weld_time_ms"]] = conducting * dt_ms
+    on = np.flatnonzero(conducting)
+    if len(on):
+        _whole_weld(batch, current, voltage, pulses, on, dt_ms, values, part.voltage_only)
+    clipped = np.zeros(n, dtype=np.bool_)
+    core = np.flatnonzero(pulses.core_stop - pulses.core_start >= MIN_CORE_SAMPLES)
+    if len(core):
+        start, stop = pulses.core_start[core], pulses.core_stop[core]
+        clipped[core] = is_clipped(size_u, start, stop, CLIPPED_SHARE_VOLTAGE)
+        if part.voltage_only:
+            resistance = size_u * _K  # mV
+        else:
+            clipped[core] |= is_clipped(np.abs(current), start, stop, CLIPPED_SHARE_CURRENT)
+            resistance = _K * voltage / current
+        values[core, AT["voltage_rms_v"]] = _rms(voltage, start, stop)
+        _core(batch, current, resistance, core, start, stop, dt_ms[core], values, part.voltage_only)
+        out.band[at[core]] = _grid(resistance, start, stop)
+        out.span_ms[at[core]] = (stop - start - 1) * dt_ms[core]
+    out.values[at] = values
+    out.sensor[at] = check(
+        np.maximum.reduceat(size_u, starts),
+        None if part.voltage_only else pulses.peak_ka,
+        values[:, AT["voltage_rms_v"]],
+        values[:, AT["current_rms_ka"]],
+        clipped,
+    )
 
 
-def _main_pulse(
+def _whole_weld(
+    batch: WeldBatch,
     current: NDArray[np.float32],
     voltage: NDArray[np.float32],
-    resistance: NDArray[np.float32],
     pulses: Pulses,
+    on: NDArray[np.int64],
     dt_ms: NDArray[np.float32],
-    sound: NDArray[np.int64],
     values: NDArray[np.float32],
+    voltage_only: bool,
 ) -> None:
-    """Fill the columns that come from the core of the main pulse, for the welds `sound` that have one."""
-    start, stop, dt = pulses.core_start[sound], pulses.core_stop[sound], dt_ms[sound]
-    index, seg = gather(start, stop)
+    """Fill the columns that span all pulses, for the welds `on` in which current flows."""
+    first, last, dt = pulses.first[on], pulses.last[on], dt_ms[on]
+    if not voltage_only:
+        values[on, AT["energy_j"]] = over(np.add, current * voltage, first, last) * dt
+        values[on, AT["charge_c"]] = over(np.add, np.abs(current), first, last) * dt
+        start = np.minimum(first + np.rint(np.float32(FIRST_MS[0]) / dt).astype(np.int64), last - 1)
+        stop = np.minimum(np.maximum(first + np.rint(np.float32(FIRST_MS[1]) / dt).astype(np.int64), start + 1), last)
+        fraction = over(np.add, voltage, start, stop) / over(np.add, current, start, stop)
+        values[on, AT["r_first_uohm"]] = _K * fraction
+    if np.isfinite(batch.force_kn[first]).any():
+        mean = over(np.add, batch.force_kn, first, last) / (last - first).astype(np.float32)
+        values[on, AT["force_mean_kn"]] = mean
+    if np.isfinite(batch.displacement_mm[first]).any():
+        widest = over(np.maximum, batch.displacement_mm, first, last)
+        values[on, AT["expansion_mm"]] = widest - batch.displacement_mm[first]
+
+
+def _core(
+    batch: WeldBatch,
+    current: NDArray[np.float32],
+    resistance: NDArray[np.float32],
+    core: NDArray[np.int64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    dt: NDArray[np.float32],
+    values: NDArray[np.float32],
+    voltage_only: bool,
+) -> None:
+    """Fill the columns that come from the core of the main pulse, `start:stop` of the welds `core` that have one.
+
+    `resistance` (m,) holds anything outside the cores; of welds without a current channel it is the voltage in mV.
+    """
     length = stop - start
-    inside = np.arange(len(index)) - np.repeat(seg, length)
-
     samples = length.astype(np.float32)
-    values[sound, 1] = np.sqrt(np.add.reduceat(np.square(current[index]), seg) / samples)
-    values[sound, 2] = np.sqrt(np.add.reduceat(np.square(voltage[index]), seg) / samples)
-
-    smooth = _smooth(resistance[index], inside, np.repeat(length, length))
-    early = np.maximum(1, np.minimum(np.float32(ALPHA_MS) / dt, np.float32(ALPHA_SHARE) * samples)).astype(np.int64)
-    alpha = np.minimum.reduceat(np.where(inside < np.repeat(early, length), smooth, np.float32(np.inf)), seg)
-    alpha_at = _first(smooth == np.repeat(alpha, length), inside, seg)
-    later = inside >= np.repeat(alpha_at, length)
-    beta = np.maximum.reduceat(np.where(later, smooth, np.float32(-np.inf)), seg)
-    beta_at = _first(later & (smooth == np.repeat(beta, length)), inside, seg)
-
     tail = np.clip(np.rint(np.float32(END_MS) / dt), 2, np.maximum(2, length // 4)).astype(np.int64)
-    is_tail = inside >= np.repeat(length - tail, length)
-    end = np.add.reduceat(np.where(is_tail, resistance[index], np.float32(0)), seg) / tail
-    to_end_ms = (length - 1 - beta_at) * dt
+    tail_samples = tail.astype(np.float32)
+    end: NDArray[np.float32] = over(np.add, resistance, stop - tail, stop) / tail_samples
 
-    width = np.maximum(1, np.rint(np.float32(STEP_MS) / dt)).astype(np.int64)
-    ahead = np.arange(len(index)) + np.repeat(width, length)
-    valid = later & (inside + np.repeat(width, length) < np.repeat(length, length))
-    fall = smooth - smooth[np.minimum(ahead, len(smooth) - 1)]
-    step = np.maximum.reduceat(np.where(valid, fall, np.float32(0)), seg)
+    smooth = smooth_core(resistance, start, stop)
+    early = np.maximum(1, np.minimum(np.float32(ALPHA_MS) / dt, np.float32(ALPHA_SHARE) * samples)).astype(np.int64)
+    alpha = over(np.minimum, smooth, start, start + early)
+    alpha_at = first_hit(smooth, alpha, start, start + early)
+    beta = over(np.maximum, smooth, alpha_at, stop)
+    beta_at = first_hit(smooth, beta, alpha_at, stop)
 
-    values[sound, 4] = alpha
-    values[sound, 5] = beta
-    values[sound, 6] = beta_at * dt
-    values[sound, 7] = end
-    values[sound, 8] = beta - end
-    values[sound, 9] = np.where(to_end_ms > 0, (end - beta) / np.maximum(to_end_ms, _TINY), np.float32(0))
-    values[sound, 10] = step
+    width = np.clip(np.rint(np.float32(STEP_MS) / dt), *STEP_SAMPLES).astype(np.int64)
+    fall = _fall(smooth, width, start, stop)
+    most = over(np.maximum, fall, alpha_at, stop - width)
+    step_at = first_hit(fall, most, alpha_at, stop - width)
+    step: NDArray[np.float32] = np.maximum(most, np.float32(0))
+
+    def put(name: str, value: NDArray[np.float32]) -> None:
+        values[core, AT[name]] = value
+
+    put("step_left", (stop - 1 - step_at).astype(np.float32) / samples)
+    if voltage_only:
+        put("voltage_end_v", end / _K)
+        put("voltage_step_v", step / _K)
+        return
+    put("current_rms_ka", _rms(current, start, stop))
+    put("voltage_end_v", over(np.add, np.abs(batch.voltage_v), stop - tail, stop) / tail_samples)
+    put("r_alpha_uohm", alpha)
+    put("r_beta_uohm", beta)
+    put("t_beta_ms", (beta_at - start).astype(np.float32) * dt)
+    put("r_mean_uohm", over(np.add, resistance, start, stop) / samples)
+    put("r_end_uohm", end)
+    put("r_drop_uohm", beta - end)
+    to_end_ms = (stop - 1 - beta_at).astype(np.float32) * dt
+    slope = np.divide(end - beta, to_end_ms, out=np.zeros_like(end), where=to_end_ms > 0)
+    put("r_slope_uohm_per_ms", slope)
+    put("step_uohm", step)
+    put("current_dip_share", _dip(current, values[core, AT["current_rms_ka"]], start, stop, dt))
+    if np.isfinite(batch.force_kn[start]).any():
+        put("force_step_kn", _force_step(batch.force_kn, step_at, start, stop, dt))
 
 
-def _smooth(x: NDArray[np.float32], inside: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the mean of each sample with its neighbours in the segment; the ends count twice."""
-    left = np.r_[x[:1], x[:-1]]
-    right = np.r_[x[1:], x[-1:]]
-    left = np.where(inside == 0, x, left)
-    right = np.where(inside == length - 1, x, right)
-    mean: NDArray[np.float32] = (left + x + right) / np.float32(3)
+def _rms(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
+    rms: NDArray[np.float32] = np.sqrt(over(np.add, np.square(curve), start, stop) / (stop - start).astype(np.float32))
+    return rms
+
+
+def smooth_core(x: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the mean of each sample with its neighbours in `start:stop`, whose ends count twice."""
+    mean = np.empty_like(x)
+    mean[0] = mean[-1] = 0
+    np.add(x[:-2], x[1:-1], out=mean[1:-1])
+    mean[1:-1] += x[2:]
+    last = stop - 1
+    mean[start] = x[start] + x[start] + x[start + 1]
+    mean[last] = x[last - 1] + x[last] + x[last]
+    mean /= np.float32(3)
     return mean
 
 
-def _first(hit: NDArray[np.bool_], inside: NDArray[np.int64], seg: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the position within its segment of each segment's first hit; 0 where there is none (NaN curves)."""
-    none = np.iinfo(np.int64).max
-    first = np.minimum.reduceat(np.where(hit, inside, none), seg)
-    return np.where(first == none, 0, first)
+def _fall(
+    smooth: NDArray[np.float32], width: NDArray[np.int64], start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return by how much each sample lies above the one `width[i]` later, in the ranges `start[i]:stop[i]`."""
+    fall = np.zeros_like(smooth)
+    for wide in np.unique(width):
+        if (width == wide).all():
+            np.subtract(smooth[:-wide], smooth[wide:], out=fall[:-wide])
+            break
+        index, _ = gather(start[width == wide], stop[width == wide] - wide)
+        fall[index] = smooth[index] - smooth[index + wide]
+    return fall
 
 
-def _grid(
-    resistance: NDArray[np.float32],
-    pulses: Pulses,
-    dt_ms: NDArray[np.float32],
-    sound: NDArray[np.int64],
-    band: NDArray[np.float32],
-    span_ms: NDArray[np.float32],
-) -> None:
-    """Put R of each weld on `BAND_POINTS` even steps from first to last conducting sample (linear between samples)."""
-    first, last = pulses.first[sound], pulses.last[sound] - 1
-    span = (last - first).astype(np.float32)
-    fraction = np.arange(BAND_POINTS, dtype=np.float32) / np.float32(BAND_POINTS - 1)
-    position = span[:, None] * fraction
-    left = np.minimum(position.astype(np.int64), (last - first)[:, None])
-    right = np.minimum(left + 1, (last - first)[:, None])
-    weight = position - left.astype(np.float32)
-    low, high = resistance[first[:, None] + left], resistance[first[:, None] + right]
-    mixed = low + weight * (high - low)
-    band[sound] = np.where(weight == 0, low, mixed)
-    span_ms[sound] = span * dt_ms[sound]
-
-
-def _check_sensors(
+def _dip(
     current: NDArray[np.float32],
-    voltage: NDArray[np.float32],
-    pulses: Pulses,
-    starts: NDArray[np.int64],
-    values: NDArray[np.float32],
-    sound: NDArray[np.int64],
-) -> NDArray[np.int8]:
-    """Return a code of `SENSORS` per weld; the first that applies, in the order missing data, no signal, bad signal."""
-    n = len(starts)
-    code = np.zeros(n, dtype=np.int8)
-    has_core = np.zeros(n, dtype=np.bool_)
-    has_core[sound] = True
-    if len(sound):
-        clipped = _clipped(current, pulses, sound, CLIPPED_SHARE[0]) | _clipped(
-            voltage, pulses, sound, CLIPPED_SHARE[1]
-        )
-        code[sound[clipped]] = SENSORS.index("clipped")
-    mean_r = np.float32(1000) * values[:, 2] / values[:, 1]
-    dead = has_core & ((values[:, 2] < DEAD_VOLTAGE_V) | (mean_r < DEAD_RESISTANCE_UOHM))
-    code[dead] = SENSORS.index("dead_voltage")
-    code[~has_core] = SENSORS.index("too_short")
-    peak_u = np.fmax.reduceat(np.abs(voltage), starts)
-    idle = pulses.peak_ka < NO_CURRENT_KA
-    tip = (peak_u >= TIP_VOLTAGE_V[0]) & (peak_u <= TIP_VOLTAGE_V[1])
-    code[idle & ~tip] = SENSORS.index("no_current")
-    code[idle & tip] = SENSORS.index("dead_current")
-    broken = np.logical_or.reduceat(~np.isfinite(current) | ~np.isfinite(voltage), starts)
-    code[broken] = SENSORS.index("gap")
-    return code
+    rms: NDArray[np.float32],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    dt: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return the largest dip of the current within the guards, as a share of its effective value."""
+    begin = start + np.ceil(np.float32(DIP_GUARD_MS[0]) / dt).astype(np.int64)
+    end = stop - np.ceil(np.float32(DIP_GUARD_MS[1]) / dt).astype(np.int64)
+    short = end <= begin
+    lowest = over(np.minimum, np.abs(current), np.where(short, start, begin), np.where(short, stop, end))
+    dip: NDArray[np.float32] = np.maximum(1 - lowest / rms, np.float32(0))
+    return dip
 
 
-def _clipped(curve: NDArray[np.float32], pulses: Pulses, sound: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
-    start, stop = pulses.core_start[sound], pulses.core_stop[sound]
-    index, seg = gather(start, stop)
-    length = stop - start
-    size = np.abs(curve[index])
-    top = np.maximum.reduceat(size, seg)
-    at_top = np.add.reduceat(size == np.repeat(top, length), seg, dtype=np.int64)
-    return (at_top >= CLIPPED_MIN_SAMPLES) & (at_top >= share * length)
+def _force_step(
+    force_kn: NDArray[np.float32],
+    step_at: NDArray[np.int64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    dt: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    def mean(around_ms: tuple[float, ...]) -> NDArray[np.float32]:
+        away = np.rint(np.array(around_ms, dtype=np.float32) / dt[:, None]).astype(np.int64)
+        index = np.clip(step_at[:, None] + away, start[:, None], stop[:, None] - 1)
+        a, b, c = force_kn[index].T
+        of_three: NDArray[np.float32] = (a + b + c) / np.float32(3)
+        return of_three
+
+    return mean(BEFORE_MS) - mean(AFTER_MS)
+
+
+def _grid(resistance: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Put each core on `BAND_POINTS` even steps from its first to its last sample, linear between samples."""
+    span = (stop - 1 - start).astype(np.float32)
+    position = span[:, None] * (np.arange(BAND_POINTS, dtype=np.float32) / np.float32(BAND_POINTS - 1))
+    left = np.minimum(position.astype(np.int64), (stop - 2 - start)[:, None])
+    weight = position - left.astype(np.float32)
+    left += start[:, None]
+    low = resistance[left]
+    grid: NDArray[np.float32] = low + weight * (resistance[left + 1] - low)
+    return grid

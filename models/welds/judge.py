@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from models.welds.batch import WeldBatch
 from models.welds.causes import CAUSES
-from models.welds.features import SENSORS, Features, extract
+from models.welds.features import Features, extract
 from models.welds.reference import References
 from models.welds.rules import classify
+from models.welds.sensors import SENSORS
 
 VERDICTS = ("ok", "defect", "unjudged")
 OK, DEFECT, UNJUDGED = range(3)

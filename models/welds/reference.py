@@ -24,7 +24,14 @@ MAD_TO_SIGMA = 1.4826
 """Median absolute deviation of a normal distribution -> its sigma."""
 RELATIVE_FLOOR = 0.01
 """Sigma is never taken below 1 % of the centre: the class of the current and voltage sensors (ISO 17657-4)."""
-ABSOLUTE_FLOOR = np.array([2.0, 0.05, 0.01, 2.0, 1.0, 1.0, 4.0, 1.0, 2.0, 0.03, 1.0, 0.02])
+_FLOORS = {
+    "weld_time_ms": 2.0, "current_rms_ka": 0.05, "voltage_rms_v": 0.01, "energy_j": 2.0, "charge_c": 2.0,
+    "r_first_uohm": 1.0, "r_alpha_uohm": 1.0, "r_beta_uohm": 1.0, "t_beta_ms": 4.0, "r_mean_uohm": 1.0,
+    "r_end_uohm": 1.0, "r_drop_uohm": 2.0, "r_slope_uohm_per_ms": 0.03, "step_uohm": 1.0, "step_left": 0.02,
+    "current_dip_share": 0.01, "force_mean_kn": 0.02, "force_step_kn": 0.02, "expansion_mm": 0.01,
+    "voltage_end_v": 0.01, "voltage_step_v": 0.01,
+}  # fmt: skip
+ABSOLUTE_FLOOR = np.array([_FLOORS[name] for name in FEATURES])
 """... nor below this, per feature, in its own unit: two samples of time, a quantisation step of the sensors."""
 BAND_MEMORY_N = 50
 

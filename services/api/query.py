@@ -196,6 +196,7 @@ class WeldQuery(Selection):
 class EventQuery(PlaceQuery):
     """The newest events."""
 
+    kind: Name = Field(default="", description="Only events of this kind.", examples=["reference_pin"])
     limit: Limit = DEFAULT_LIMIT
 
 

@@ -96,6 +96,79 @@ class WeldDetail(WeldOut):
     curve_kept: bool
 
 
+class PhaseOut(Model):
+    """A part of the weld schedule, as the current shows it."""
+
+    kind: Literal["squeeze", "preheat", "cool", "main", "postheat", "hold"]
+    start_ms: float
+    stop_ms: float
+
+
+class StepOut(Model):
+    """The largest fall of the trace after α; expulsion shows as one."""
+
+    size: float = Field(description="in the trace's unit")
+    stop_ms: float
+    left: float = Field(description="share of the main pulse that is left when it begins")
+
+
+class MarkOut(Model):
+    """A place on the trace that a feature was read at, beside where the reference has it."""
+
+    kind: Literal["alpha", "beta", "step", "end"]
+    feature: str = Field(description="name of the feature read here")
+    ms: float = Field(description="of a step, where it begins")
+    value: float = Field(description="of the trace there, in its unit; of a step, before it falls")
+    z: float | None = Field(description="distance of the feature from the reference that judged it, sigmas")
+    expected: float | None = Field(description="the feature's centre now, in the trace's unit; of a step, of its size")
+    sigma: float | None
+    expected_ms: float | None = Field(description="where β should be")
+    sigma_ms: float | None
+    step: StepOut | None
+
+
+class TraceOut(Model):
+    """The curve that was judged; null where no current flows. Fine and alternating curves have fewer points."""
+
+    quantity: Literal["resistance_uohm", "voltage_v"] = Field(
+        description="of a weld without a current channel the voltage stands in for the resistance"
+    )
+    time_ms: list[float]
+    value: list[float | None]
+
+
+class TraceBand(Model):
+    """The reference laid over the main pulse of this very curve, in the trace's unit."""
+
+    time_ms: list[float]
+    centre: list[float | None]
+    sigma: list[float | None]
+
+
+class DepartureOut(Model):
+    """A stretch in which the trace is away from its reference."""
+
+    start_ms: float
+    stop_ms: float
+    peak_ms: float
+    sigmas: float = Field(description="farthest distance in it; negative below the reference")
+
+
+class EvidenceOut(Model):
+    """What was read off a curve, and where. Times are ms from the curve's first sample."""
+
+    origin_ms: float | None = Field(description="where the main pulse has settled: what t_beta_ms counts from")
+    phases: list[PhaseOut]
+    marks: list[MarkOut] = Field(description="in order of time")
+    trace: TraceOut
+    band: TraceBand | None = Field(description="null while the reference is being learnt")
+    reference_version: int | None = Field(
+        description="of the band and of what is expected; the weld's own reference_version when it was judged by these"
+    )
+    departures: list[DepartureOut] = Field(description="beyond 3 sigmas, in order of time")
+    farthest: DepartureOut | None = Field(description="the point with the largest distance, however small it is")
+
+
 class CurveOut(Model):
     """The curves of one weld, evenly spaced by `dt_us`; resistance is null where no current flows."""
 
@@ -106,6 +179,13 @@ class CurveOut(Model):
     resistance_uohm: list[float | None]
     force_kn: list[float | None] | None
     displacement_mm: list[float | None] | None
+    evidence: EvidenceOut
+
+
+class WeldEvidence(WeldDetail):
+    """One weld with all its features and, when its curve was kept, where on it they were read."""
+
+    evidence: EvidenceOut | None
 
 
 class BandOut(Model):
@@ -328,7 +408,7 @@ class RejectOut(Model):
 
 
 class EventOut(Model):
-    """Something that happened at a machine: a cap change, a tip dress, a programme change."""
+    """Something done at a machine, ordered by an engineer, found by an inspection, or noticed by Lineside."""
 
     id: str
     time: datetime
@@ -341,7 +421,100 @@ class EventOut(Model):
     gun: str
     spot: str
     program: str
+    by: str = Field(description="who did or ordered it")
     note: str
+    details: dict[str, str | float] = Field(description="what else it says, as the nugget that an inspection found")
+
+
+class ChangeCause(Model):
+    """What happened at a machine just before a change, the likeliest first."""
+
+    event: str = Field(description="id of the event")
+    kind: str
+    time: datetime
+    gun: str
+    spot: str
+    program: str
+    note: str
+    lead_s: float = Field(description="how long before the change it was; negative: after the change's best time")
+
+
+class ChangeOut(Model):
+    """One change of a defect rate or of a feature: where, when, by how much, and what else changed then."""
+
+    kind: Literal["defect_rate", "feature"]
+    by: Literal["plant", "program", "cell", "gun", "spot"] = Field(description="what the changed welds share")
+    name: str = Field(description="which one; empty for the whole plant")
+    feature: str = Field(description="the feature that moved; empty for a rate")
+    time: datetime = Field(description="the likeliest moment")
+    earliest: datetime = Field(description="of the moment's 95 % interval")
+    latest: datetime
+    before: float = Field(description="defect rate 0..1, or mean distance from the reference in sigmas")
+    after: float
+    change: float = Field(description="after - before")
+    low: float = Field(description="lower end of the change's 95 % interval")
+    high: float
+    share: float | None = Field(description="of the plant's extra defects since then, 0..1; null for a feature")
+    evidence: float = Field(description="log likelihood ratio beyond the penalty for searching; the rank")
+    spots: list[str] = Field(description="those that changed most, at most 20")
+    spots_changed: int
+    causes: list[ChangeCause]
+    sentence: str = Field(description="the finding in words, English")
+
+
+class SpcPoint(Model):
+    """One weld on a spot's control chart; distances are in sigmas from the reference."""
+
+    weld: str
+    time: datetime
+    value: float | None
+    z: float = Field(description="distance from the reference that judged this weld, cut to ±4")
+    ewma: float
+    cusum_high: float
+    cusum_low: float = Field(description="never positive: the mirror of cusum_high")
+    rules: list[int] = Field(description="Nelson rules 1..8 that this point breaks")
+    signal: bool = Field(description="beyond a limit derived from the plant's false-alarm budget")
+
+
+class SpcLimits(Model):
+    """Where a point signals, sigmas: each alone keeps the budget of `alarms_per_hour` over the whole plant."""
+
+    alarms_per_hour: float
+    average_run_length: float = Field(description="welds of one chart between two false alarms")
+    shewhart: float
+    ewma: float
+    cusum: float
+
+
+class SpcStream(Model):
+    """The control chart of one feature of one programme on a spot, oldest point first."""
+
+    spot: str
+    program: str
+    feature: str
+    centre: float | None = Field(description="the reference now, in the feature's unit")
+    sigma: float | None
+    autocorrelation: float | None = Field(description="lag 1, robust; null with too few points. It widens the limits")
+    limits: SpcLimits
+    points: list[SpcPoint]
+
+
+class RateSpcPoint(Model):
+    """Defect rate of one group in one time bucket, on a Laney p′ chart."""
+
+    group: dict[str, str]
+    start: datetime
+    end: datetime
+    defect: int
+    n: int = Field(description="ok + defect")
+    rate: float = Field(description="defect / n")
+    centre: float = Field(description="of the group over the window")
+    low: float
+    high: float
+    z: float = Field(description="distance from the centre in sigmas, those of the p′ chart")
+    sigma_z: float = Field(description="how much more than binomially the group's rate scatters")
+    rules: list[int] = Field(description="Nelson rules 1..8 that this point breaks")
+    signal: bool = Field(description="beyond low or high")
 
 
 class Page(Model):

@@ -76,7 +76,7 @@ def _range(part: str) -> tuple[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Rows with typed columns; nested lists are JSON text."""
+    """Rows with typed columns; nested lists and objects are JSON text."""
 
     columns: pa.Schema
     rows: Sequence[Row]
@@ -128,7 +128,7 @@ def _arrow_type(annotation: Any) -> pa.DataType:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in {Union, types.UnionType}:
         return _arrow_type(next(arg for arg in args if arg is not type(None)))
-    if origin in {Literal, list}:
+    if origin in {Literal, list, dict}:
         return pa.string()
     raise TypeError(f"{annotation} has no column type")
 
@@ -139,7 +139,7 @@ def rows_of(items: Iterable[BaseModel]) -> list[Row]:
     for item in items:
         row = item.model_dump()
         for name, value in row.items():
-            if isinstance(value, list):
+            if isinstance(value, list) or (isinstance(value, dict) and name != "group"):
                 row[name] = msgspec.json.encode(value).decode()
         rows.append({**row.pop("group", {}), **row})
     return rows

@@ -137,9 +137,15 @@ def agv_out(row: Row) -> AgvOut:
 
 def event_out(row: Row) -> EventOut:
     """Return one event for a row of `schema.EVENT`."""
-    same = {name: value for name, value in row.items() if name not in {"event_id", "time_ns", "received_ns"}}
+    same = {name: value for name, value in row.items() if name not in {"event_id", "time_ns", "received_ns", "details"}}
     return EventOut.model_validate(
-        {"id": row["event_id"], "time": utc(row["time_ns"]), "received": utc(row["received_ns"]), **same}
+        {
+            "id": row["event_id"],
+            "time": utc(row["time_ns"]),
+            "received": utc(row["received_ns"]),
+            "details": json.loads(row["details"] or "{}"),
+            **same,
+        }
     )
 
 

@@ -29,6 +29,8 @@ class Filters:
     cause: str = ""
     verdict: str = ""
     body: str = ""
+    kind: str = ""
+    """Of events; welds, bodies and spots have none."""
     since_ns: int | None = None
     until_ns: int | None = None
 

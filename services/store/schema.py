@@ -138,7 +138,9 @@ EVENT = _schema(
         ("gun", pa.string()),
         ("spot", pa.string()),
         ("program", pa.string()),
+        ("by", pa.string()),  # who did or ordered it
         ("note", pa.string()),
+        ("details", pa.string()),  # JSON object of what else it says
     ]
 )
 

@@ -14,13 +14,23 @@ export class ApiError extends Error {
 }
 
 /** GET `path` (below /api/v1) with `query`; rejects with `ApiError`, or with AbortError when `signal` aborts. */
-export async function get(path, query = {}, signal = undefined) {
+export function get(path, query = {}, signal = undefined) {
   const search = new URLSearchParams(query).toString();
+  return ask(`${path}${search && `?${search}`}`, {}, signal);
+}
+
+/** POST `body` as JSON to `path`; rejects as `get` does. */
+export function post(path, body) {
+  return ask(path, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+}
+
+async function ask(address, { headers = {}, ...options }, signal = undefined) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let response;
   try {
-    response = await fetch(`${BASE}${path}${search && `?${search}`}`, {
-      headers: { accept: 'application/json' },
+    response = await fetch(`${BASE}${address}`, {
+      ...options,
+      headers: { accept: 'application/json', ...headers },
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
   } catch (error) {

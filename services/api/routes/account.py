@@ -96,6 +96,6 @@ def read_payload(seq: Annotated[int, Path(ge=0, lt=2**63)], ctx: Ctx) -> Respons
 
 @router.get("/events", summary="Events, newest first", response_model=list[EventOut], responses=listing())
 def list_events(query: Annotated[EventQuery, Query()], ctx: Ctx, wanted: AsListing) -> Response:
-    """List cap changes, tip dresses and programme changes."""
+    """List what was done at machines, what engineers ordered, what inspections found and what Lineside noticed."""
     rows = ctx.store.events(query.filters(ctx.clock()), query.limit).to_pylist()
     return wanted.answer(EventOut, [event_out(row) for row in rows])

@@ -13,11 +13,13 @@ from models.welds.signal import resistance_uohm
 from services.api.context import Context, Ctx
 from services.api.cursors import decode_cursor, encode_cursor
 from services.api.documenting import listing, problems_of
+from services.api.marks import evidence_out
 from services.api.problems import not_found
 from services.api.query import WeldQuery, no_parameters
-from services.api.schemas import CurveOut, WeldDetail, WeldOut, WeldPage
+from services.api.schemas import CurveOut, EvidenceOut, WeldEvidence, WeldOut, WeldPage
 from services.api.tables import AsListing, Sheet, columns_of
 from services.api.wire import short, shorts, weld_detail, weld_fields, weld_out
+from services.evidence import Curve
 
 router = APIRouter(prefix="/api/v1", tags=["welds"])
 
@@ -47,7 +49,10 @@ def list_welds(query: Annotated[WeldQuery, Query()], ctx: Ctx, wanted: AsListing
     responses=problems_of(400, 404, 503),
 )
 def read_curve(id: str, ctx: Ctx) -> CurveOut:  # noqa: A002 - the name in the address
-    """Give current, voltage, resistance and, where recorded, force and displacement, sample by sample.
+    """Give current, voltage, resistance, where recorded force and displacement, sample by sample, and the evidence.
+
+    `evidence` is what to draw over them: the phases of the schedule, where α, β, the largest step and the end were
+    read, the reference laid over this curve, and the stretches in which the curve is away from it.
 
     The curves of every defect and unjudged weld are kept, and of a share of the good ones.
     """
@@ -67,19 +72,31 @@ def read_curve(id: str, ctx: Ctx) -> CurveOut:  # noqa: A002 - the name in the a
         resistance_uohm=shorts(resistance_uohm(curve.current_ka, curve.voltage_v)),
         force_kn=None if curve.force_kn is None else shorts(curve.force_kn),
         displacement_mm=None if curve.displacement_mm is None else shorts(curve.displacement_mm),
+        evidence=_evidence(ctx, row, curve),
     )
 
 
 @router.get(
     "/welds/{id:path}",
-    summary="One weld with its features",
+    summary="One weld with its features and where they were read",
     dependencies=[Depends(no_parameters)],
     responses=problems_of(400, 404, 503),
 )
-def read_weld(id: str, ctx: Ctx) -> WeldDetail:  # noqa: A002 - the name in the address
-    """Give what a verdict was made of: every feature beside its distance from the spot's reference."""
+def read_weld(id: str, ctx: Ctx) -> WeldEvidence:  # noqa: A002 - the name in the address
+    """Give what a verdict was made of: every feature beside its distance from the spot's reference, and its evidence.
+
+    `evidence` says where on the curve: phases, α, β, step and end with what the reference expects, and departures; null
+    when the curve was not kept. The judge's own functions read it, so that it cannot disagree with the verdict.
+    """
     row = _row(ctx, id)
-    return weld_detail(row, curve_kept=bool(ctx.evidence.kept([row["ordinal"]])))
+    curve = ctx.evidence.curve(row["ordinal"])
+    weld = weld_detail(row, curve_kept=curve is not None)
+    return WeldEvidence(**weld.model_dump(), evidence=_evidence(ctx, row, curve) if curve else None)
+
+
+def _evidence(ctx: Context, row: dict[str, Any], curve: Curve) -> EvidenceOut:
+    references = ctx.evidence.references(row["spot"])
+    return evidence_out(row, curve, next((each for each in references if each.program == row["program"]), None))
 
 
 def _row(ctx: Context, weld_id: str) -> dict[str, Any]:

@@ -23,6 +23,11 @@ BATCH = "batch"
 """The name under which a commit's rows are visible to the statements."""
 
 
+def _names(rows: pa.Schema) -> str:
+    """Return the columns, quoted: some, as `by`, are words of SQL."""
+    return ", ".join(f'"{name}"' for name in rows.names)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A table: its rows, what makes one row replace another, and the column that grows with time."""
@@ -54,7 +59,7 @@ class Target:
     def insert(self) -> str:
         """The statement that adds the rows of `BATCH`, of which no two have one key."""
         guard = f" AS b WHERE NOT EXISTS (FROM {self.name} AS t WHERE {self._match})" if self.newest_by else ""
-        return f"INSERT INTO {self.name} SELECT {', '.join(self.rows.names)} FROM {BATCH}{guard}"
+        return f"INSERT INTO {self.name} SELECT {_names(self.rows)} FROM {BATCH}{guard}"
 
     @property
     def _match(self) -> str:
@@ -88,7 +93,7 @@ GET_PROGRESS = "SELECT cursor, sources_at_ns FROM progress"
 COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"
 
 _COUNTS = ", ".join(f"count(*) FILTER (verdict = '{verdict}') AS {verdict}" for verdict in schema.VERDICTS)
-_SELECT = {target.name: f"SELECT {', '.join(target.rows.names)} FROM {target.name}" for target in TARGETS}
+_SELECT = {target.name: f"SELECT {_names(target.rows)} FROM {target.name}" for target in TARGETS}
 
 AGVS = f"{_SELECT['agv']} ORDER BY agv"
 SOURCES = f"{_SELECT['source']} ORDER BY source"
@@ -109,7 +114,7 @@ def bodies(filters: Filters, limit: int, before: tuple[int, str] | None) -> tupl
 
 def events(filters: Filters, limit: int) -> tuple[str, Params]:
     """Return the statement for the newest events."""
-    terms, params = _terms(filters, "time_ns", _PLACE)
+    terms, params = _terms(filters, "time_ns", (*_PLACE, "kind"))
     return _page("event", terms, params, ("time_ns", "event_id"), limit, None)
 
 

@@ -48,7 +48,7 @@ MEASUREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "log": (("slot",), ("finding", "row")),
     "lookup": (("kind", "slot"), ("key",)),
     "body": (("slot",), (*schema.BODY.names, *(f"is_{verdict}" for verdict in schema.VERDICTS), "row")),
-    "event": ((*PLACE[:4], "kind", *PLACE[4:]), ("event_id", "time_ns", "received_ns", "note", "row")),
+    "event": ((*PLACE[:4], "kind", *PLACE[4:]), ("event_id", "time_ns", "received_ns", "by", "note", "details", "row")),
     "reject": (("source",), (*(name for name in schema.REJECT.names if name != "source"), "order", "row")),
     "spot_state": (("spot", "program"), (*schema.SPOT_STATE.names[2:], "row")),
     "agv": (("agv",), (*schema.AGV.names[1:], "row")),

@@ -171,9 +171,8 @@ class InfluxStore:
 
     def events(self, filters: Filters, limit: int) -> pa.Table:
         """Return the newest events."""
-        stream = scan.Stream(
-            "event", "event", _tags(filters), lambda row: (_int(row["time_ns"]), str(row["event_id"])), BLUR_NS
-        )
+        tags = _tags(filters) | ({"kind": filters.kind} if filters.kind else {})
+        stream = scan.Stream("event", "event", tags, lambda row: (_int(row["time_ns"]), str(row["event_id"])), BLUR_NS)
         return answers.table(scan.newest(self._session, stream, _span(filters), limit, None), schema.EVENT)
 
     def rejects(self, source: str, limit: int, before: tuple[int, int] | None = None) -> pa.Table:

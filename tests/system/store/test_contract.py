@@ -398,6 +398,19 @@ def test_events_are_filtered_and_of_one_moment_kept_apart(store: Store) -> None:
     assert len(store.events(Filters(gun="G1", line="L2"), 100)) == 0
 
 
+def test_events_are_found_by_their_kind(store: Store) -> None:
+    kinds = ("tip_dress", "reference_pin", "tip_dress", "inspection")
+    made = [
+        filled(schema.EVENT, k, time_ns=T0 + k, kind=kind, spot=f"S{k % 2}", details='{"nugget_mm":5.25}')
+        for k, kind in enumerate(kinds)
+    ]
+    store.commit(Commit(cursor=1, events=table(made, schema.EVENT)))
+    assert store.events(Filters(kind="tip_dress"), 100).to_pylist() == [made[2], made[0]]
+    assert store.events(Filters(kind="reference_pin", spot="S1"), 100).to_pylist() == [made[1]]
+    assert len(store.events(Filters(kind="reference_pin", spot="S0"), 100)) == 0
+    assert len(store.events(Filters(kind="tip"), 100)) == 0
+
+
 def test_the_account_is_the_newest_of_each_source(store: Store) -> None:
     first = [source("agv", 5), source("weld", 10, stored=8, pending=2, clock_offset_ms=-3.25)]
     store.commit(Commit(cursor=1, sources=table(first, schema.SOURCE), sources_at_ns=T0))

@@ -5,12 +5,14 @@ import { SHAPES, drawShape } from '../shapes.js';
 import { minute } from '../format.js';
 import { axis, chart, colour } from './base.js';
 import { BAND_SIGMAS } from './curves.js';
+import { drawEvents } from './events.js';
 
 const MARK_PX = { ok: 6, unjudged: 7, defect: 11 };
 
-/** Make a chart; `set(points, reference)` takes {time, value, verdict} items in order of time. */
-export function featureChart(element) {
+/** Make a chart; `set(points, reference, events)` takes {time, value, verdict} items in order of time, and {at, kind}. */
+export function featureChart(element, { eventLabels = false } = {}) {
   let points = [];
+  let events = [];
 
   function drawMarks(plot) {
     const { ctx: context } = plot;
@@ -27,7 +29,7 @@ export function featureChart(element) {
   const view = chart(element, () => ({
     padding: [8, 10, 0, 0],
     cursor: { show: false },
-    hooks: { draw: [drawMarks] },
+    hooks: { draw: [(plot) => drawEvents(plot, events, { named: eventLabels }), drawMarks] },
     scales: { x: { time: true }, y: { range: (_, low, high) => [low - (high - low || 1) * 0.1, high + (high - low || 1) * 0.1] } },
     axes: [
       axis({ size: 1.4 * palette().rem, space: 70, values: (_, times) => times.map((s) => minute(s * 1000)), grid: { show: false } }),
@@ -44,8 +46,8 @@ export function featureChart(element) {
   }));
 
   return {
-    set(next, { centre, sigma }) {
-      points = next;
+    set(next, { centre, sigma }, happened = []) {
+      [points, events] = [next, happened];
       const reference = centre === null || sigma === null ? [null, null, null] : [centre + BAND_SIGMAS * sigma, centre - BAND_SIGMAS * sigma, centre];
       view.set([next.map(({ time }) => time), ...reference.map((value) => next.map(() => value)), next.map(({ value }) => value)]);
     },

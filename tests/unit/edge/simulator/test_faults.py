@@ -16,7 +16,8 @@ from edge.simulator.settings import FaultRates, SimulatorSettings, Spells
 from edge.simulator.shop import Shop
 from edge.simulator.weld import Traces, simulate
 from models.welds.batch import WeldBatch
-from models.welds.features import FEATURES, SENSORS, extract
+from models.welds.features import FEATURES, extract
+from models.welds.sensors import SENSORS
 
 from .making import NOON_NS, SMALL, S, joined, nominal, scaled
 

@@ -140,6 +140,11 @@ def test_the_topics_of_the_asyncapi_document_are_ones_that_are_read() -> None:
         (event_schema(), EVENT, {"gun": ""}, False),
         (event_schema(), EVENT, {"kind": "program_change"}, False),
         (event_schema(), EVENT, {"kind": "nothing"}, False),
+        (event_schema(), EVENT, {"kind": "inspection", "weld": "w"}, False),
+        (event_schema(), EVENT, {"kind": "inspection", "weld": 4, "result": "ok", "nugget_mm": 5.5}, True),
+        (event_schema(), EVENT, {"kind": "inspection", "weld": 4, "result": "ok", "nugget_mm": 0}, False),
+        (event_schema(), EVENT, {"kind": "reference_pin"}, False),
+        (event_schema(), EVENT, {"kind": "reference_pin", "spot": "s", "by": "m"}, True),
     ],
 )
 def test_the_schema_and_the_decoder_agree(

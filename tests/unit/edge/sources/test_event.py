@@ -26,19 +26,34 @@ def test_an_event_arrives_as_it_was_sent(packed: bool) -> None:
 @pytest.mark.parametrize("empty", [None, ""])
 def test_each_kind_needs_only_what_gives_it_a_meaning(kind: str, empty: Any) -> None:
     bare = {"id": "e", "kind": kind, "time": NOW_NS, "gun": empty, "spot": empty, "program": empty, "note": None}
-    needed = NEEDS.get(kind)
-    if needed is None:
-        assert read(EVENT_TOPIC, bare).events[0].gun == ""
-        return
-    said = reason(EVENT_TOPIC, bare)
-    assert said == f"item 0: $.{needed} is absent or empty; expected the {needed} that the {kind} concerns"
-    assert getattr(read(EVENT_TOPIC, {**bare, needed: 0}).events[0], needed) == "0"
+    needs = NEEDS.get(kind, ())
+    enough = bare | dict.fromkeys(needs, 0)
+    for needed in needs:
+        said = reason(EVENT_TOPIC, enough | {needed: empty})
+        assert said == f"item 0: $.{needed} is absent or empty; expected the {needed} that the {kind} concerns"
+    (event,) = read(EVENT_TOPIC, enough).events
+    placed = {"gun": event.gun, "spot": event.spot, "program": event.program, "by": event.by}
+    assert {field: text for field, text in {**placed, **event.details}.items() if text} == dict.fromkeys(needs, "0")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_inspection_arrives_with_all_that_it_found(packed: bool) -> None:
+    found = {"weld": 12, "result": "stick", "method": "chisel", "nugget_mm": 3}
+    sent = {"id": "i", "kind": "inspection", "time": NOW_NS, "by": "m. weber", "model": "", "batch": None, **found}
+    (event,) = read(EVENT_TOPIC, sent, packed=packed).events
+    assert event.by == "m. weber"
+    assert event.details == {"weld": "12", "result": "stick", "method": "chisel", "nugget_mm": 3.0}
 
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("kind", "cap", '$.kind is "cap"; expected one of cap_change, tip_dress, program_change, maintenance'),
+        ("kind", "cap", '$.kind is "cap"; expected one of cap_change, tip_dress, program_change, maintenance, '),
+        ("by", "a\nb", "expected text without control characters"),
+        ("batch", "x" * 129, "expected text of at most 128 characters"),
+        ("nugget_mm", 0, "$.nugget_mm is 0; expected a number above 0 and at most 50"),
+        ("nugget_mm", 50.1, "expected a number above 0 and at most 50"),
+        ("nugget_mm", "5", '$.nugget_mm is "5"; expected a number above 0'),
         ("id", "", '$.id is ""'),
         ("gun", "g\x00", "expected text without control characters"),
         ("note", "x" * 1001, "expected text of at most 1000 characters"),
@@ -52,6 +67,13 @@ def test_a_wrong_field_is_named(field: str, value: Any, said: str) -> None:
 @pytest.mark.parametrize("field", ["id", "kind", "time"])
 def test_a_missing_field_is_named(field: str) -> None:
     assert f"$.{field} is absent" in reason(EVENT_TOPIC, {k: v for k, v in EVENT.items() if k != field})
+
+
+def test_a_nugget_that_is_no_number_is_no_finding() -> None:
+    for value in (float("nan"), float("inf")):
+        said = reason(EVENT_TOPIC, {**EVENT, "nugget_mm": value}, packed=True)
+        assert "$.nugget_mm" in said
+        assert said.endswith("expected a number above 0 and at most 50")
 
 
 def test_a_bad_item_leaves_its_neighbours_alone() -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from models.welds import features as f
+from models.welds import prepare as p
 from models.welds import reference as r
 from models.welds import rules
+from models.welds import sensors as c
 from models.welds import signal as s
 from models.welds.features import FEATURES
 
@@ -32,19 +34,21 @@ class Weld:
 
 def read_features(weld: Weld) -> tuple[dict[str, float], str]:
     """Return the features and the sensor check of one weld."""
+    out = dict.fromkeys(FEATURES, NAN)
+    blind = not any(math.isfinite(c) for c in weld.current)
+    if any(not math.isfinite(x) for x in (*([] if blind else weld.current), *weld.voltage)):
+        return out, "gap"
+    weld = _coarse(weld)
     dt_ms = weld.dt_us / 1000
-    current, voltage = weld.current, weld.voltage
-    size = [abs(c) if math.isfinite(c) else 0.0 for c in current]
+    voltage = weld.voltage
+    current = [abs(u) for u in voltage] if blind else weld.current
+    size = [abs(c) for c in current]
     peak = max(size)
     level = max(s.CONDUCTING_SHARE * peak, s.CONDUCTING_MIN_KA)
-    conducting = [x >= level for x in size]
-    out = dict.fromkeys(FEATURES, NAN)
-    on = [k for k, c in enumerate(conducting) if c]
+    on = [k for k, x in enumerate(size) if x >= level]
     out["weld_time_ms"] = len(on) * dt_ms
-    out["energy_j"] = sum(current[k] * voltage[k] for k in on) * dt_ms
-    if weld.force and on:
-        out["force_mean_kn"] = sum(weld.force[k] for k in on) / len(on)
-
+    if on:
+        _read_whole(out, weld, on, dt_ms, blind)
     runs: list[list[int]] = []
     for k in on:
         if runs and runs[-1][-1] == k - 1:
@@ -54,59 +58,104 @@ def read_features(weld: Weld) -> tuple[dict[str, float], str]:
     core: list[int] = []
     if runs:
         main = max(reversed(runs), key=len)
-        settled = [k for k in main if size[k] >= s.SETTLED_SHARE * max(size[k] for k in main)]
+        share = s.SETTLED_SHARE_VOLTAGE if blind else s.SETTLED_SHARE
+        settled = [k for k in main if size[k] >= share * max(size[k] for k in main)]
         core = list(range(settled[0], settled[-1] + 1))
     if len(core) >= f.MIN_CORE_SAMPLES:
-        _read_core(out, core, current, voltage, dt_ms)
-    return out, _check(out, core, current, voltage, peak)
+        _read_core(out, core, weld, current, dt_ms, blind)
+    return out, _check(out, core, current, voltage, None if blind else peak)
+
+
+def _coarse(weld: Weld) -> Weld:
+    if weld.dt_us >= p.FINE_US:
+        return weld
+    by = max(round(1000 / weld.dt_us), 1)
+
+    def mean(curve: list[float]) -> list[float]:
+        parts = [curve[k : k + by] for k in range(0, len(curve), by)]
+        return [sum(part) / len(part) for part in parts]
+
+    force = mean(weld.force) if weld.force else None
+    return replace(weld, dt_us=weld.dt_us * by, current=mean(weld.current), voltage=mean(weld.voltage), force=force)
+
+
+def _read_whole(out: dict[str, float], weld: Weld, on: list[int], dt_ms: float, blind: bool) -> None:
+    first, last = on[0], on[-1] + 1
+    inside = range(first, last)
+    if not blind:
+        out["energy_j"] = sum(weld.current[k] * weld.voltage[k] for k in inside) * dt_ms
+        out["charge_c"] = sum(abs(weld.current[k]) for k in inside) * dt_ms
+        begin = min(first + round(f.FIRST_MS[0] / dt_ms), last - 1)
+        end = min(max(first + round(f.FIRST_MS[1] / dt_ms), begin + 1), last)
+        out["r_first_uohm"] = 1000 * sum(weld.voltage[begin:end]) / sum(weld.current[begin:end])
+    if weld.force:
+        out["force_mean_kn"] = sum(weld.force[k] for k in inside) / len(inside)
 
 
 def _read_core(
-    out: dict[str, float], core: list[int], current: list[float], voltage: list[float], dt_ms: float
+    out: dict[str, float], core: list[int], weld: Weld, current: list[float], dt_ms: float, blind: bool
 ) -> None:
     n = len(core)
-    out["current_rms_ka"] = math.sqrt(sum(current[k] ** 2 for k in core) / n)
-    out["voltage_rms_v"] = math.sqrt(sum(voltage[k] ** 2 for k in core) / n)
-    raw = [1000 * voltage[k] / current[k] for k in core]
-    if any(not math.isfinite(x) for x in raw):
-        for name in FEATURES[4:11]:
-            out[name] = NAN
-        return
-    smooth = [(raw[max(k - 1, 0)] + raw[k] + raw[min(k + 1, n - 1)]) / 3 for k in range(n)]
+    out["voltage_rms_v"] = math.sqrt(sum(weld.voltage[k] ** 2 for k in core) / n)
+    raw = [1000 * abs(weld.voltage[k]) if blind else 1000 * weld.voltage[k] / current[k] for k in core]
+    ends = [raw[0], *raw, raw[-1]]
+    smooth = [sum(ends[k : k + 3]) / 3 for k in range(n)]
     early = int(max(1, min(f.ALPHA_MS / dt_ms, f.ALPHA_SHARE * n)))
     alpha_at = min(range(early), key=lambda k: smooth[k])
     beta_at = max(range(alpha_at, n), key=lambda k: smooth[k])
     tail = int(min(max(round(f.END_MS / dt_ms), 2), max(2, n // 4)))
     end = sum(raw[-tail:]) / tail
     to_end_ms = (n - 1 - beta_at) * dt_ms
-    width = max(1, round(f.STEP_MS / dt_ms))
-    falls = [smooth[k] - smooth[k + width] for k in range(alpha_at, n - width)]
+    width = min(max(round(f.STEP_MS / dt_ms), f.STEP_SAMPLES[0]), f.STEP_SAMPLES[1])
+    falls = {k: smooth[k] - smooth[k + width] for k in range(alpha_at, n - width)}
+    step_at = max(falls, key=lambda k: falls[k])
+    step = max(0.0, falls[step_at])
+    out["step_left"] = (n - 1 - step_at) / n
+    if blind:
+        out["voltage_end_v"], out["voltage_step_v"] = end / 1000, step / 1000
+        return
+    out["current_rms_ka"] = math.sqrt(sum(current[k] ** 2 for k in core) / n)
+    out["voltage_end_v"] = sum(abs(weld.voltage[k]) for k in core[-tail:]) / tail
     out["r_alpha_uohm"] = smooth[alpha_at]
     out["r_beta_uohm"] = smooth[beta_at]
     out["t_beta_ms"] = beta_at * dt_ms
+    out["r_mean_uohm"] = sum(raw) / n
     out["r_end_uohm"] = end
     out["r_drop_uohm"] = smooth[beta_at] - end
     out["r_slope_uohm_per_ms"] = (end - smooth[beta_at]) / to_end_ms if to_end_ms > 0 else 0.0
-    out["step_uohm"] = max([0.0, *falls])
+    out["step_uohm"] = step
+    guarded = core[math.ceil(f.DIP_GUARD_MS[0] / dt_ms) : n - math.ceil(f.DIP_GUARD_MS[1] / dt_ms)] or core
+    out["current_dip_share"] = max(0.0, 1 - min(abs(current[k]) for k in guarded) / out["current_rms_ka"])
+    if weld.force:
+        around = [[core[min(max(step_at + round(ms / dt_ms), 0), n - 1)] for ms in side] for side in SIDES]
+        before, after = (sum(weld.force[k] for k in side) / 3 for side in around)
+        out["force_step_kn"] = before - after
 
 
-def _check(out: dict[str, float], core: list[int], current: list[float], voltage: list[float], peak: float) -> str:
-    if any(not math.isfinite(x) for x in (*current, *voltage)):
-        return "gap"
-    if peak < f.NO_CURRENT_KA:
-        low, high = f.TIP_VOLTAGE_V
-        return "dead_current" if low <= max(abs(u) for u in voltage) <= high else "no_current"
+SIDES = (f.BEFORE_MS, f.AFTER_MS)
+
+
+def _check(
+    out: dict[str, float], core: list[int], current: list[float], voltage: list[float], peak: float | None
+) -> str:
+    low, high = c.TIP_VOLTAGE_V
+    across = max(abs(u) for u in voltage)
+    if peak is None and across < low:
+        return "dead_voltage"
+    if peak is not None and peak < c.NO_CURRENT_KA:
+        return "dead_current" if low <= across <= high else "no_current"
     if len(core) < f.MIN_CORE_SAMPLES:
         return "too_short"
     if (
-        out["voltage_rms_v"] < f.DEAD_VOLTAGE_V
-        or 1000 * out["voltage_rms_v"] / out["current_rms_ka"] < f.DEAD_RESISTANCE_UOHM
+        out["voltage_rms_v"] < c.DEAD_VOLTAGE_V
+        or 1000 * out["voltage_rms_v"] / out["current_rms_ka"] < c.DEAD_RESISTANCE_UOHM
     ):
         return "dead_voltage"
-    for curve, share in ((current, f.CLIPPED_SHARE[0]), (voltage, f.CLIPPED_SHARE[1])):
+    curves = [(voltage, c.CLIPPED_SHARE_VOLTAGE)] + ([(current, c.CLIPPED_SHARE_CURRENT)] if peak is not None else [])
+    for curve, share in curves:
         inside = [abs(curve[k]) for k in core]
         at_top = inside.count(max(inside))
-        if at_top >= f.CLIPPED_MIN_SAMPLES and at_top >= share * len(inside):
+        if at_top >= c.CLIPPED_MIN_SAMPLES and at_top >= share * len(inside):
             return "clipped"
     return ""
 
