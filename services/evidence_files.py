@@ -64,7 +64,7 @@ def stream_references(judge: WeldJudge, spot: str) -> list[StreamReference]:
     """Return what is normal for each programme of a spot."""
     found = []
     for program, row in judge.rows_of_spot(spot):
-        reference, rows = judge.references, np.array([row])
+        reference, bands, rows = judge.references, judge.bands, np.array([row])
         found.append(
             StreamReference(
                 program=program,
@@ -73,9 +73,9 @@ def stream_references(judge: WeldJudge, spot: str) -> list[StreamReference]:
                 learning=bool(reference.learning(rows)[0]),
                 centre=reference.centre[row].copy(),
                 sigma=reference.sigma(rows)[0],
-                band_ms=np.linspace(0.0, float(reference.span_ms[row]), BAND_POINTS),
-                band_centre_uohm=reference.band_centre[row].astype(np.float64),
-                band_sigma_uohm=reference.band_sigma(rows)[0],
+                band_ms=np.linspace(0.0, float(bands.span_ms[row]), BAND_POINTS),
+                band_centre_uohm=bands.centre[row].astype(np.float64),
+                band_sigma_uohm=bands.sigma(rows)[0].astype(np.float64),
             )
         )
     return found

@@ -18,30 +18,36 @@ from edge.simulator.layout import Layout
 from edge.simulator.maintenance import Maintenance
 from edge.simulator.schedule import MS, GunEvent, S, Slots
 from edge.simulator.settings import FaultRates, SimulatorSettings
+from edge.simulator.severity import DIP_DEPTH, DIP_MS, EXTENT
 from edge.simulator.weld import duration_ms
 
 CAUSE = {
     "over_current": "excess_heat",
     "low_force": "poor_fit_up",
-    "edge_weld": "poor_fit_up",
+    "edge_weld": "edge_weld",
+    "misaligned": "edge_weld",
     "under_current": "low_heat",
-    "shunting": "low_heat",
+    "shunting": "shunting",
     "secondary_cable": "low_heat",
     "wrong_program": "excess_heat",
     "no_current": "no_current",
     "missing_sheet": "missing_sheet",
+    "thin_stack": "missing_sheet",
+    "thick_stack": "missing_sheet",
+    "wrong_grade": "missing_sheet",
     "fit_up": "poor_fit_up",
-    "worn_electrode": "low_heat",
+    "worn_electrode": "worn_electrode",
     "dead_voltage": "dead_voltage",
+    "dead_current": "dead_current",
     "clipped": "clipped",
     "sample_gap": "gap",
-    "mains_dip": "low_heat",
+    "mains_dip": "mains_dip",
 }
 """Fault -> what it is called in `models.welds.causes`, unless melt was expelled."""
 FAULTS = ("", *CAUSE)
 """By code; 0 is none. All but the last are drawn per weld, in the order of `FaultRates`."""
 CODE = {name: code for code, name in enumerate(FAULTS)}
-SENSOR_FAULTS = ("dead_voltage", "clipped", "sample_gap")
+SENSOR_FAULTS = ("dead_voltage", "dead_current", "clipped", "sample_gap")
 
 SPELL_BLOCK_S = 6 * 3600
 """At most one spell of a gun starts in each block."""
@@ -57,6 +63,8 @@ TIP = frozenset({"worn_electrode"})
 SEATS = np.array(["part" if name in LOCAL else "tip" if name in TIP else "gun" for name in SPELL_FAULTS])
 """Where the trouble of each of `SPELL_FAULTS` lies, as in `maintenance.CURES`."""
 DIP_BLOCK_S = 600
+LEAST_SEVERITY = 0.3
+"""Of a fault that comes singly; a spell begins with less and grows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,23 @@ class _Spell:
         return (self.start_s * 1000).astype(np.int64) * MS
 
 
+def dip_ms(severity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how long a mains dip lasts, ms (n,)."""
+    result: NDArray[np.float32] = np.float32(DIP_MS) * (1 + 4 * severity)
+    return result
+
+
+def dipped(setup: Setup, met: NDArray[np.bool_], start_ms: NDArray[np.float64], severity: NDArray[np.float32]) -> Setup:
+    """Return the setups with a dip of the mains for the welds `met`; all (n,), the start from that of the record."""
+    start = np.where(met, start_ms, np.nan).astype(np.float32)
+    return replace(
+        setup,
+        dip_from_ms=start,
+        dip_to_ms=start + dip_ms(severity),
+        dip_depth=np.where(met, DIP_DEPTH + EXTENT["mains_dip"].at_one * severity, 0).astype(np.float32),
+    )
+
+
 class FaultPlan:
     """Draws faults; knows nothing but the settings and what was done to the guns."""
 
@@ -119,7 +144,7 @@ class FaultPlan:
         code = np.searchsorted(self._edges, chance, side="right") + 1
         code = np.where(chance < self._edges[-1], code, 0)
         severity = uniform(self._seed, "severity", slots.body, slots.spot)
-        severity = np.where(code > 0, 0.15 + 0.85 * severity, 0.0)
+        severity = np.where(code > 0, LEAST_SEVERITY + (1 - LEAST_SEVERITY) * severity, 0.0)
         edge = np.full(len(slots), self._edges[-1])
         for back in (1, 0):  # a spell may reach into the next block
             rate, kind, progress = self._spell_rate(slots, back)
@@ -169,21 +194,24 @@ class FaultPlan:
         real = uniform(self._seed, "dip", block) < self._spells.mains_dips_per_day * DIP_BLOCK_S / 86400
         # Never within a second of a block's edge, so that a weld can only meet the dip of the block it starts in.
         into_s = 1 + (DIP_BLOCK_S - 2) * uniform(self._seed, "dip start", block)
-        severity = uniform(self._seed, "dip severity", block)
+        severity = uniform(self._seed, "dip severity", block).astype(np.float32)
         start = into_s * 1000 - (slots.time_ns % (DIP_BLOCK_S * S)) / MS + PRE_MS
-        stop = start + 60 + 190 * uniform(self._seed, "dip length", block)
+        stop = start + dip_ms(severity)
         met = real & (stop > PRE_MS) & (start < duration_ms(setup) - POST_MS)
         if not met.any():
             return setup, faults
-        code = np.where(met & (faults.code == 0), CODE["mains_dip"], faults.code).astype(np.int8)
-        strength = np.where(met & (faults.code == 0), severity, faults.severity).astype(np.float32)
-        setup = replace(
-            setup,
-            dip_from_ms=np.where(met, start, np.nan).astype(np.float32),
-            dip_to_ms=np.where(met, stop, np.nan).astype(np.float32),
-            dip_depth=np.where(met, 0.5 + 0.25 * severity, 0).astype(np.float32),
-        )
-        return setup, Faults(code, strength)
+        alone = met & (faults.code == 0)
+        code = np.where(alone, CODE["mains_dip"], faults.code).astype(np.int8)
+        strength = np.where(alone, severity, faults.severity).astype(np.float32)
+        return dipped(setup, met, start, severity), Faults(code, strength)
+
+    def dip_inside(self, slots: Slots, setup: Setup, faults: Faults) -> Setup:
+        """Let the mains dip during the main pulse of the welds whose fault says so, whatever the time."""
+        met = faults.code == CODE["mains_dip"]
+        begin = PRE_MS + setup.preheat_ms + setup.gap_ms
+        room = np.maximum(setup.main_ms - dip_ms(faults.severity), 0)
+        start = begin + room * uniform(self._seed, "dip inside", slots.body, slots.spot)
+        return dipped(setup, met, start, faults.severity) if met.any() else setup
 
     def _spell(self, gun: NDArray[np.int64], block: NDArray[np.int64]) -> _Spell:
         def draw(label: str) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from edge.simulator.faults import CODE, Faults
 from edge.simulator.joint import Array
 from edge.simulator.layout import Layout
 from edge.simulator.schedule import Slots
+from edge.simulator.severity import EXTENT
 from edge.simulator.weld import Traces
 
 TABLE_BITS = 18
@@ -20,6 +21,10 @@ RIPPLE = 0.0025
 CURRENT_NOISE_KA, VOLTAGE_NOISE_V, FORCE_NOISE_KN, DISPLACEMENT_NOISE_MM = 0.008, 0.005, 0.012, 0.004
 CURRENT_STEPS, VOLTAGE_STEPS, FORCE_STEPS, DISPLACEMENT_STEPS = 200, 1000, 200, 500
 """Resolution, steps per kA, V, kN and mm."""
+DEAD_SHARE = 0.002
+"""Of the signal that a broken wire still picks up."""
+CLIP_LEVEL = 0.95
+"""Of the voltage's 95th percentile: where a slightly clipped sensor stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +84,24 @@ class Sensors:
     def _fail(self, recording: Recording, slots: Slots, faults: Faults) -> Recording:
         """Let sensors fail, weld by weld: there are few."""
         offsets = recording.offsets
-        for weld in np.flatnonzero(faults.code == CODE["dead_voltage"]):
-            voltage = recording.voltage_v[offsets[weld] : offsets[weld + 1]]
-            voltage *= np.float32(0.002)
-            voltage[:] = _quantise(voltage, VOLTAGE_STEPS)
+        for fault, curve, steps in (
+            ("dead_voltage", recording.voltage_v, VOLTAGE_STEPS),
+            ("dead_current", recording.current_ka, CURRENT_STEPS),
+        ):
+            for weld in np.flatnonzero(faults.code == CODE[fault]):
+                part = curve[offsets[weld] : offsets[weld + 1]]
+                part[:] = _quantise(part * np.float32(DEAD_SHARE), steps)
         for weld in np.flatnonzero(faults.code == CODE["clipped"]):
             voltage = recording.voltage_v[offsets[weld] : offsets[weld + 1]]
             level = np.sort(voltage)[-len(voltage) // 20] * (
-                np.float32(0.88) - np.float32(0.25) * faults.severity[weld]
+                np.float32(CLIP_LEVEL) + np.float32(EXTENT["clipped"].at_one) * faults.severity[weld]
             )
             np.minimum(voltage, _quantise(level, VOLTAGE_STEPS), out=voltage)
         cut = np.ones(offsets[-1], dtype=np.bool_)
         cell = self._layout.cell_of_spot[slots.spot]
         for weld in np.flatnonzero(faults.code == CODE["sample_gap"]):
             n = int(offsets[weld + 1] - offsets[weld])
-            lost = max(3, round(n * (0.05 + 0.3 * float(faults.severity[weld]))))
+            lost = max(3, round(n * EXTENT["sample_gap"].at_one * float(faults.severity[weld])))
             if self._layout.json[cell[weld]]:  # JSON knows no NaN: the rest of the record is missing instead
                 cut[offsets[weld] + 4 : offsets[weld + 1]] = False
                 continue

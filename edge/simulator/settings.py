@@ -23,6 +23,8 @@ class FaultRates(Struct, frozen=True, forbid_unknown_fields=True):
     """The gun does not build up its force."""
     edge_weld: Share = 1e-5
     """The electrode bears on the edge of the flange."""
+    misaligned: Share = 4e-6
+    """The electrodes are off each other's axis."""
     under_current: Share = 1.2e-5
     """The controller regulates too low."""
     shunting: Share = 1.2e-5
@@ -35,12 +37,20 @@ class FaultRates(Struct, frozen=True, forbid_unknown_fields=True):
     """The timer released no weld."""
     missing_sheet: Share = 3e-6
     """One sheet of the stack is not there."""
+    thin_stack: Share = 2e-6
+    """A thinner sheet than the programme is for."""
+    thick_stack: Share = 2e-6
+    """A thicker one."""
+    wrong_grade: Share = 2e-6
+    """A harder grade of sheet."""
     fit_up: Share = 2e-5
     """The sheets do not touch when the current starts."""
     worn_electrode: Share = 3e-6
     """The tip is wider than the stepper reckons with."""
     dead_voltage: Share = 8e-5
     """Sensor: the voltage pick-up reads a few mV."""
+    dead_current: Share = 1e-5
+    """Sensor: the current sensor reads a few A."""
     clipped: Share = 4e-5
     """Sensor: the voltage stops at the end of its range."""
     sample_gap: Share = 6e-5

@@ -20,6 +20,7 @@ from edge.simulator.materials import SCHEDULES
 from edge.simulator.schedule import MS, GunEvent, S, Schedule, Slots
 from edge.simulator.sensors import Sensors
 from edge.simulator.settings import SimulatorSettings
+from edge.simulator.severity import level_of
 from edge.simulator.weld import Traces, simulate
 from models.welds.batch import WeldBatch
 
@@ -37,6 +38,8 @@ class Truth(Struct, frozen=True):
     fault: str
     """What was injected, of `faults.FAULTS`; empty when physics alone went wrong."""
     severity: float
+    level: str
+    """`slight`, `medium` or `gross`, as `severity.LEVELS` has them; empty when physics alone went wrong."""
     nugget_mm: float
     min_nugget_mm: float
     expelled: bool
@@ -92,11 +95,14 @@ class Shop:
         ]
         return sorted(events, key=lambda event: (event.time_ns, event.gun, event.kind))
 
-    def weld(self, slots: Slots) -> Made:
-        """Make the welds of `slots`."""
-        faults = self.faults.draw(slots)
+    def weld(self, slots: Slots, given: Faults | None = None) -> Made:
+        """Make the welds of `slots`, with the faults `given` (a study's) instead of those that come by themselves."""
+        faults = given or self.faults.draw(slots)
         setup = harm(self._conditions.setups(slots), faults)
-        setup, faults = self.faults.dip(slots, setup, faults)
+        if given:
+            setup = self.faults.dip_inside(slots, setup, faults)
+        else:
+            setup, faults = self.faults.dip(slots, setup, faults)
         traces = simulate(setup, self.settings.sample_us)
         recording = self._sensors.record(traces, slots, faults, setup.force_kn)
         layout, n = self.layout, len(slots)
@@ -141,6 +147,7 @@ class Shop:
                         cause=cause,
                         fault=fault,
                         severity=round(float(faults.severity[k]), 3),
+                        level=level_of(fault, float(faults.severity[k])) if fault else "",
                         nugget_mm=round(float(traces.nugget_mm[k]), 2),
                         min_nugget_mm=round(float(least[k]), 2),
                         expelled=bool(expelled[k]),

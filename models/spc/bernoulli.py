@@ -1,4 +1,4 @@
-"""A CUSUM for rare events: has the rate of defects risen?
+"""A CUSUM for rare events, which tells that the rate of defects has risen.
 
 M. R. Reynolds and Z. G. Stoumbos, A CUSUM chart for monitoring a proportion when inspecting continuously, Journal of
 Quality Technology 31 (1999) 87-108. For every good item the score falls by 1 (not below 0), for every bad one it rises
@@ -16,7 +16,7 @@ MAX_LIMIT = 1 << 20
 
 
 def step(p0: float, p1: float) -> int:
-    """Return m, the chart's step, from the usual rate `p0` and the rate `p1` > `p0` to be found soonest, both in (0, 1).
+    """Return m, the chart's step, from the usual rate `p0` and a rate `p1` above it that is to be found soonest.
 
     One bad item in m is the rate at which the score neither falls nor rises: m is log-likelihood ratio of a bad item
     over that of a good one, rounded, and at least 2.
@@ -51,7 +51,9 @@ def limit_for(p0: float, m: int, least_run_length: float) -> int:
     while run_length(p0, m, high) < least_run_length:
         high *= 2
         if high > MAX_LIMIT:
-            raise ValueError(f"no limit keeps a rate of {p0} quiet with step {m}; expected a step well under {1 / p0:g}")
+            raise ValueError(
+                f"no limit keeps a rate of {p0} quiet with step {m}; expected a step well under {1 / p0:g}"
+            )
     low = max(1, high // 2)
     while low < high:
         middle = (low + high) // 2

@@ -245,9 +245,8 @@ class DriftMonitor:
         self.outside[row] = outside
         learns = ~np.isnan(z) & ~outside[:, None]
         self.spread[row] = _measure(variance, away, learns / SPREAD_MEMORY_N)
-        return [
-            self._tell_spot(piece.welds, piece.start + int(at[k]), away[k], limit[k]) for k in np.flatnonzero(begun)
-        ]
+        tell = np.flatnonzero(begun)
+        return [_tell_spot(piece.welds, piece.start + int(at[k]), away[k], limit[k]) for k in tell]
 
     def _gather(self, piece: _Piece) -> None:
         """Add welds to the sums of their block."""

@@ -19,6 +19,7 @@ from models.welds.features import Features, extract
 from models.welds.reference import References
 from models.welds.rules import classify
 from models.welds.sensors import SENSORS
+from models.welds.shape import Bands, Directions
 
 VERDICTS = ("ok", "defect", "unjudged")
 OK, DEFECT, UNJUDGED = range(3)
@@ -26,6 +27,12 @@ CAUSE_CODES = ("", *CAUSES)
 _CODE = {cause: code for code, cause in enumerate(CAUSE_CODES)}
 _SENSOR_CODE = np.array([_CODE[name] for name in SENSORS], dtype=np.int8)
 _NEVER = np.iinfo(np.int64).min
+BAND_PREFIX, DIRECTIONS_PREFIX = "band.", "directions."
+"""Of the names of their arrays in a snapshot."""
+BLOCK = 4096
+"""State that spans streams changes after every so many welds and at no other time, whatever the batches."""
+BLOCKS_PER_LEARNING = 16
+"""What residuals have in common is worked out anew after so many blocks; at first after 1, 2, 4 and 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +87,16 @@ class Verdicts:
     """(n,)"""
     late: NDArray[np.bool_]
     """(n,) not newer than what its stream had already judged: did not teach the reference."""
+    shape: NDArray[np.float32]
+    """(n, 2) how far T² and Q of the whole curve (`models.welds.shape`) lie above the stream's own, in its sigmas; NaN
+    where not compared."""
+    channels: NDArray[np.uint8]
+    """(n,) what the curves have: bits of `models.welds.prepare`."""
 
     @classmethod
-    def empty(cls, features: NDArray[np.float32]) -> Verdicts:
+    def empty(cls, read: Features) -> Verdicts:
         """Return verdicts still to be filled in, for these features."""
+        features = read.values
         n = len(features)
         nan = np.full((4, n), np.nan, dtype=np.float32)
         return cls(
@@ -99,6 +112,8 @@ class Verdicts:
             reference_n=np.zeros(n, dtype=np.int64),
             reference_version=np.zeros(n, dtype=np.int64),
             late=np.zeros(n, dtype=np.bool_),
+            shape=np.full((n, 2), np.nan, dtype=np.float32),
+            channels=read.channels,
         )
 
 
@@ -108,6 +123,10 @@ class WeldJudge:
     def __init__(self, settings: JudgeSettings) -> None:
         self.settings = settings
         self.references = References.empty(settings.learn_n)
+        self.bands = Bands.empty()
+        self.directions = Directions()
+        self.count = 0
+        """Welds judged so far."""
         self._rows: dict[tuple[str, str], int] = {}
         self._conditioning: dict[str, tuple[int, int]] = {}  # gun -> welds left, since (ns)
 
@@ -123,11 +142,24 @@ class WeldJudge:
     def judge(self, batch: WeldBatch) -> Verdicts:
         """Judge a batch in its order and learn from what conforms."""
         features = extract(batch)
-        out = Verdicts.empty(features.values)
-        rows = self._find_rows(batch)
+        out = Verdicts.empty(features)
+        rows, programs = self._find_rows(batch), self.directions.rows(batch.program)
         conditioning = self._count_conditioning(batch)
-        for at in rounds(rows):
-            self._judge_round(at, rows[at], batch.time_ns[at], features, conditioning[at], out)
+        start = 0
+        while start < len(batch):
+            stop = min(len(batch), start + BLOCK - self.count % BLOCK)
+            residual = np.full((stop - start, features.band.shape[1]), np.nan, dtype=np.float32)
+            for part in rounds(rows[start:stop]):
+                at = start + part
+                residual[part] = self._judge_round(
+                    at, rows[at], programs[at], batch.time_ns[at], features, conditioning[at], out
+                )
+            known = np.flatnonzero(~np.isnan(residual[:, 0]))
+            self.directions.keep(self.count + known, programs[start + known], residual[known])
+            self.count += stop - start
+            if self.count % BLOCK == 0:
+                self._end_block(self.count // BLOCK)
+            start = stop
         return out
 
     def apply(self, event: GunEvent) -> None:
@@ -141,12 +173,19 @@ class WeldJudge:
                 if program == event.program and event.spot in {"", spot}
             ]
             self.references.reset(np.array(rows, dtype=np.int64))
+            self.bands.reset(np.array(rows, dtype=np.int64))
+
+    def _end_block(self, blocks: int) -> None:
+        if blocks % BLOCKS_PER_LEARNING == 0 or (blocks < BLOCKS_PER_LEARNING and blocks & (blocks - 1) == 0):
+            self.directions.learn()
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays, from which `restore` goes on to the bit."""
-        text = json.dumps({"streams": self.streams, "conditioning": self._conditioning})
+        text = json.dumps({"streams": self.streams, "conditioning": self._conditioning, "count": self.count})
         state: dict[str, NDArray[np.generic]] = {"keys": np.frombuffer(text.encode(), dtype=np.uint8)}
-        return state | self.references.arrays(len(self._rows))
+        state |= self.references.arrays(len(self._rows))
+        state |= {BAND_PREFIX + name: array for name, array in self.bands.arrays(len(self._rows)).items()}
+        return state | {DIRECTIONS_PREFIX + name: array for name, array in self.directions.snapshot().items()}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take over a snapshot. Raises `ValueError` when it was made with another `learn_n`."""
@@ -160,11 +199,17 @@ class WeldJudge:
         self.references = References.empty(learn_n, rows)
         for name in References.ARRAYS:
             getattr(self.references, name)[: len(self._rows)] = state[name]
+        self.bands = Bands.empty(rows)
+        for name in Bands.ARRAYS:
+            getattr(self.bands, name)[: len(self._rows)] = state[BAND_PREFIX + name]
+        self.directions.restore({name.removeprefix(DIRECTIONS_PREFIX): state[name] for name in state})
+        self.count = keys["count"]
 
     def _find_rows(self, batch: WeldBatch) -> NDArray[np.int64]:
         known = self._rows
         rows = [known.setdefault(key, len(known)) for key in zip(batch.spot, batch.program, strict=True)]
         self.references.reserve(len(known))
+        self.bands.reserve(len(known))
         return np.array(rows, dtype=np.int64)
 
     def _count_conditioning(self, batch: WeldBatch) -> NDArray[np.bool_]:
@@ -186,13 +231,15 @@ class WeldJudge:
         self,
         at: NDArray[np.int64],
         rows: NDArray[np.int64],
+        programs: NDArray[np.int64],
         time_ns: NDArray[np.int64],
         features: Features,
         conditioning: NDArray[np.bool_],
         out: Verdicts,
-    ) -> None:
-        reference = self.references
-        values, sensor = features.values[at], features.sensor[at]
+    ) -> NDArray[np.float32]:
+        """Judge at most one weld per stream; return the residuals of those that teach what residuals are like."""
+        reference, bands = self.references, self.bands
+        values, sensor, band = features.values[at], features.sensor[at], features.band[at]
         late = time_ns <= reference.last_time_ns[rows]
         reference.last_time_ns[rows] = np.maximum(reference.last_time_ns[rows], time_ns)
         sound = sensor == 0
@@ -200,7 +247,12 @@ class WeldJudge:
         centre, sigma = reference.centre[rows], reference.sigma(rows)
         compared = sound & ~learning & ~conditioning
         z = np.where(compared[:, None], (values - centre) / sigma, np.nan)
-        cause, lead, score = classify(z, values, centre, self.settings.limit_sigma)
+        residual = bands.residual(rows, band)
+        banded = compared & (bands.n[rows] >= self.settings.learn_n)
+        scores = np.where(banded[:, None], self.directions.scores(programs, residual), np.nan)
+        usual = self.directions.centre[programs], self.directions.spread[programs]
+        shape = bands.distance(rows, scores, usual)
+        cause, lead, score = classify(z, values, centre, self.settings.limit_sigma, shape)
 
         verdict = np.where(cause != "", DEFECT, OK).astype(np.int8)
         code = np.array([_CODE[name] for name in cause], dtype=np.int8)
@@ -224,10 +276,14 @@ class WeldJudge:
         out.reference_n[at] = reference.n[rows]
         out.reference_version[at] = reference.version[rows]
         out.late[at] = late
+        out.shape[at] = shape
 
         teaches = sound & ~late & ~conditioning & (learning | (verdict == OK))
         reference.learn(rows[teaches], values[teaches])
-        reference.learn_band(rows[teaches], features.band[at][teaches], features.span_ms[at][teaches])
+        bands.learn(rows[teaches], band[teaches], features.span_ms[at][teaches])
+        compares = teaches & banded
+        bands.learn_scores(rows[compares], scores[compares])
+        return np.where(compares[:, None], residual, np.float32(np.nan))
 
 
 def rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

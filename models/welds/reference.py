@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.welds.features import BAND_POINTS, FEATURES
+from models.welds.features import FEATURES
 
 MEMORY_N = 200
 """Welds over which the reference forgets: each new one counts 1/200 once the stream has that many."""
@@ -33,12 +33,11 @@ _FLOORS = {
 }  # fmt: skip
 ABSOLUTE_FLOOR = np.array([_FLOORS[name] for name in FEATURES])
 """... nor below this, per feature, in its own unit: two samples of time, a quantisation step of the sensors."""
-BAND_MEMORY_N = 50
 
 
 @dataclass(slots=True)
 class References:
-    """The reference of every stream, one row each. `F` features, `G` band points, `L` welds to learn from."""
+    """The reference of every stream, one row each. `F` features, `L` welds to learn from."""
 
     learn_n: int
     n: NDArray[np.int64]
@@ -53,14 +52,6 @@ class References:
     """(rows, F) likewise."""
     first: NDArray[np.float32]
     """(rows, L, F) features of the welds being learnt from."""
-    band_n: NDArray[np.int64]
-    """(rows,) welds in the band."""
-    band_centre: NDArray[np.float32]
-    """(rows, G) resistance, µΩ, NaN without current."""
-    band_deviation: NDArray[np.float32]
-    """(rows, G) mean absolute deviation from the centre, µΩ."""
-    span_ms: NDArray[np.float64]
-    """(rows,) time from first to last conducting sample."""
 
     @classmethod
     def empty(cls, learn_n: int, rows: int = 64) -> References:
@@ -73,15 +64,10 @@ class References:
             centre=np.full((rows, len(FEATURES)), np.nan),
             variance=np.full((rows, len(FEATURES)), np.nan),
             first=np.full((rows, learn_n, len(FEATURES)), np.nan, dtype=np.float32),
-            band_n=np.zeros(rows, dtype=np.int64),
-            band_centre=np.full((rows, BAND_POINTS), np.nan, dtype=np.float32),
-            band_deviation=np.zeros((rows, BAND_POINTS), dtype=np.float32),
-            span_ms=np.zeros(rows),
         )
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
         "n", "version", "last_time_ns", "centre", "variance", "first",
-        "band_n", "band_centre", "band_deviation", "span_ms",
     )  # fmt: skip
 
     def arrays(self, rows: int) -> dict[str, NDArray[np.generic]]:
@@ -108,13 +94,6 @@ class References:
         sigma: NDArray[np.float64] = np.maximum(np.sqrt(self.variance[rows]), floor)
         return sigma
 
-    def band_sigma(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return sigma of the band (len(rows), G), µΩ: 1.2533 mean absolute deviations, at least 1 % of the centre."""
-        centre = self.band_centre[rows].astype(np.float64)
-        floor = RELATIVE_FLOOR * np.abs(centre)
-        sigma: NDArray[np.float64] = np.maximum(1.2533 * self.band_deviation[rows], floor)
-        return sigma
-
     def learn(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
         """Take one conforming weld of each of the distinct `rows`: features (len(rows), F)."""
         young = self.learning(rows)
@@ -123,25 +102,6 @@ class References:
         if not young.all():
             self._follow(rows[~young], values[~young])
         self.n[rows] += 1
-
-    def learn_band(self, rows: NDArray[np.int64], band: NDArray[np.float32], span_ms: NDArray[np.float32]) -> None:
-        """Take the resistance curves (len(rows), G) and spans of one conforming weld of each of the distinct `rows`."""
-        n = self.band_n[rows]
-        rate = (1.0 / np.minimum(n + 1, BAND_MEMORY_N)).astype(np.float32)[:, None]
-        centre, deviation = self.band_centre[rows], self.band_deviation[rows]
-        fresh = np.isnan(centre)
-        # From the tenth weld on a single odd curve may pull by four deviations at most.
-        reach = np.where(
-            n[:, None] < 10, np.float32(np.inf), 4 * np.maximum(deviation, np.float32(0.01) * np.abs(centre))
-        )
-        away = np.clip(band - centre, -reach, reach)
-        seen = ~np.isnan(away)
-        moved = np.where(fresh, band, np.where(seen, centre + rate * away, centre))
-        spread = np.where(seen & ~fresh, deviation + rate * (np.abs(away) - deviation), deviation)
-        self.band_centre[rows] = moved
-        self.band_deviation[rows] = spread
-        self.span_ms[rows] += rate[:, 0] * (span_ms - self.span_ms[rows])
-        self.band_n[rows] = n + 1
 
     def reset(self, rows: NDArray[np.int64]) -> None:
         """Forget what is normal for `rows` and begin their next version; what was judged stays judged."""

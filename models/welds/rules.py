@@ -30,11 +30,16 @@ _ONE_SIDED[_AT["step_uohm"]] = True  # less of a step than usual is no fault
 
 
 def classify(
-    z: NDArray[np.float64], values: NDArray[np.float32], centre: NDArray[np.float64], limit_sigma: float
+    z: NDArray[np.float64],
+    values: NDArray[np.float32],
+    centre: NDArray[np.float64],
+    limit_sigma: float,
+    shape: NDArray[np.float64],
 ) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.float64]]:
     """Return cause, lead feature and score of `n` welds from their distances `z` (n, F), sigmas.
 
-    `values` and `centre` (n, F) are the features and their references. The cause is "" for a weld within all limits;
+    `values` and `centre` (n, F) are the features and their references, `shape` (n, 2) the distances of the whole
+    curve's T² and Q. The cause is "" for a weld within all limits;
     the lead is the column (-1: none) with the largest distance in units of its own limit, among those that belong to
     the cause; the score is that distance, scaled so that `limit_sigma` is the limit. NaN distances decide nothing.
     """
@@ -71,7 +76,11 @@ def classify(
             ("current_rms_ka", "energy_j", "weld_time_ms"),
         ),
         ("poor_fit_up", high("r_alpha_uohm") | low("r_alpha_uohm"), ("r_alpha_uohm",)),
-        ("shape", distance[:, DECIDING].max(axis=1) >= limit_sigma, tuple(FEATURES[i] for i in DECIDING)),
+        (
+            "shape",
+            (distance[:, DECIDING].max(axis=1) >= limit_sigma) | (shape >= limit_sigma).any(axis=1),
+            tuple(FEATURES[i] for i in DECIDING),
+        ),
     )
     cause = np.full(n, "", dtype=object)
     lead = np.array(DECIDING)[np.argmax(distance[:, DECIDING], axis=1)]

@@ -14,12 +14,13 @@ from starlette.responses import HTMLResponse, Response
 
 from edge.plant import Plant
 from services.api import documenting, guard, metrics, problems
+from services.api.commands import Commands
 from services.api.context import VERSION, Context
 from services.api.live import Hub
 from services.api.pages import Pages
 from services.api.query import check_repeated
 from services.api.reference import STYLE, STYLE_PATH, reference_page
-from services.api.routes import account, agvs, bodies, health, live, rates, spots, welds
+from services.api.routes import account, agvs, bodies, health, live, rates, references, spots, welds
 from services.api.routes import plant as plant_routes
 from services.config import Config
 from services.evidence import Evidence
@@ -35,6 +36,9 @@ rate with its doubt, bodies, AGVs, and the account of every message.
 Lists come as JSON, CSV or an Arrow IPC stream, as `Accept` asks. Errors are problem documents (RFC 9457) that name \
 the parameter, what came and what was expected. Pages: pass `next` as `cursor`, or follow the Link header. Names in \
 paths may hold slashes and any script; percent-encode what a URL cannot hold.
+
+A change is ordered with POST, as JSON or CSV, from a page of this very server or from a program. It is answered when \
+the broker has it, and takes effect at its place among the welds a moment later.
 
 Live: the WebSocket /api/v1/live sends verdicts, rates, vehicles and the account as they change; it only sends.
 """
@@ -55,7 +59,7 @@ def create_app(
     Bound to loopback it answers only to loopback names and `extra_hosts`. The live feed runs while the application's
     lifespan does; without a broker everything else works.
     """
-    context = Context(store, evidence, plant, config, clock)
+    context = Context(store, evidence, plant, config, clock, Commands(config, clock))
     hub = Hub(context)
 
     @asynccontextmanager
@@ -70,19 +74,20 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(check_repeated)],
+        dependencies=[Depends(check_repeated), Depends(guard.check_change)],
         lifespan=lifespan,
     )
     registry, durations = metrics.new_registry()
     registry.register(metrics.StoreCollector(context, lambda: hub.clients, lambda: hub.connected))
     app.state.context, app.state.hub, app.state.registry = context, hub, registry
-    for module in (plant_routes, rates, welds, spots, bodies, agvs, account, health, live):
+    for module in (plant_routes, rates, welds, references, spots, bodies, agvs, account, health, live):
         app.include_router(module.router)
     _add_pages(app, Pages(web_root))
     problems.add_handlers(app)
 
     # The last one added is the outermost.
     app.add_middleware(problems.CatchAll)
+    app.add_middleware(guard.BodyLimit)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(metrics.Durations, histogram=durations)
     hosts = guard.allowed_hosts(config.api.host, extra_hosts)

@@ -11,6 +11,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from edge.plant import Plant, ShiftWindow
+from services.api.commands import Commands
 from services.config import Config
 from services.evidence import Evidence
 from services.store.protocol import Store
@@ -37,6 +38,7 @@ class Context:
     config: Config
     clock: Callable[[], int]
     """Now, ns UTC."""
+    commands: Commands
 
     def running_shift(self) -> ShiftWindow | None:
         """Return the shift now running, or None between shifts and without a calendar."""

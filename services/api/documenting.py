@@ -9,9 +9,12 @@ from services.api.schemas import Problem
 
 _MEANING = {
     400: "A parameter is wrong; the problem names it, what came and what was expected.",
+    403: "A page of another site asks; it may change nothing.",
     404: "There is no such thing.",
     406: "No format that is accepted can be given.",
-    503: "The store does not answer now; try again after `Retry-After` seconds.",
+    413: "The body is too large.",
+    415: "The body comes in a form that is not taken.",
+    503: "The store, or the broker, does not answer now; try again after `Retry-After` seconds.",
 }
 Responses = dict[int | str, dict[str, Any]]
 

@@ -1,7 +1,8 @@
 """Who may ask, and what a browser may do with the answer.
 
 A page on another site must not read a Lineside on this machine: a request to a loopback server has to name a loopback
-host (DNS rebinding), a browser's WebSocket has to come from the very host it goes to.
+host (DNS rebinding), a browser's WebSocket has to come from the very host it goes to, and so has what changes anything.
+Its content type has to be one that no form of another site can send (cross-site request forgery).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from services.api.problems import ProblemError
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 POLICY_VIOLATION = 1008
+CHANGE_TYPES = ("application/json", "text/csv")
+MAX_BODY_BYTES = 8 * 2**20
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -39,9 +42,55 @@ def allowed_hosts(bound_to: str, extra: Collection[str] = ()) -> frozenset[str] 
 
 
 def is_same_origin(connection: HTTPConnection) -> bool:
-    """Tell whether a WebSocket was opened by a page of this very server, or by something that is no browser."""
+    """Tell whether a page of this very server asks, or something that is no browser."""
     origin = connection.headers.get("origin")
     return origin is None or origin.partition("://")[2].lower() == connection.headers.get("host", "").lower()
+
+
+async def check_change(connection: HTTPConnection) -> None:
+    """Refuse a request that would change something and comes from another site's page, or in the wrong form.
+
+    Raises `ProblemError`: 403 for another origin, 415 for a content type that is not one of `CHANGE_TYPES`.
+    """
+    if connection.scope["type"] != "http" or connection.scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+        return
+    if not is_same_origin(connection):
+        origin = connection.headers["origin"][:100]
+        detail = f"Origin is {origin!r}; expected this very server, or none: another site's page may change nothing"
+        raise ProblemError(403, detail, field="Origin", came=origin, expected="this very server, or none")
+    sent = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent not in CHANGE_TYPES:
+        expected = f"one of {', '.join(CHANGE_TYPES)}"
+        detail = f"Content-Type is {sent[:100]!r}; expected {expected}"
+        raise ProblemError(415, detail, field="Content-Type", came=sent[:100], expected=expected)
+
+
+class BodyLimit:
+    """ASGI middleware that takes no body of more than `MAX_BODY_BYTES`, and none of unknown length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        problem = _body_problem(Headers(scope=scope)) if scope["type"] == "http" else None
+        if problem is None:
+            await self._app(scope, receive, send)
+        else:
+            await problem.response()(scope, receive, send)
+
+
+def _body_problem(headers: Headers) -> ProblemError | None:
+    if "transfer-encoding" in headers:
+        expected = "a request with Content-Length"
+        return ProblemError(411, f"the body's length is not said; expected {expected}", expected=expected)
+    length = headers.get("content-length", "0")
+    if int(length) <= MAX_BODY_BYTES:  # the server has seen to it that it is a number, and the body's
+        return None
+    expected = f"at most {MAX_BODY_BYTES} bytes"
+    return ProblemError(
+        413, f"the body has {length} bytes; expected {expected}", field="Content-Length", came=length, expected=expected
+    )
 
 
 class HostGuard:

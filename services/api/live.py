@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -21,6 +19,7 @@ import msgspec
 from starlette.websockets import WebSocket
 
 from edge.topics import ROOT
+from services.api.connecting import new_client
 from services.api.context import VERSION, Context
 from services.api.outbox import Batch, Outbox, State
 from services.api.overview import rate_message, sources_message
@@ -41,7 +40,6 @@ RETRY_S = (0.5, 10.0)
 SEND_S = 30.0
 """A browser that takes nothing for this long is gone."""
 MAX_CLIENTS = 256
-MAX_QUEUED_MESSAGES = 10_000
 TRY_LATER = 1013
 
 _log = logging.getLogger(__name__)
@@ -120,7 +118,7 @@ class Hub:
         wait = RETRY_S[0]
         while True:
             try:
-                async with _client(broker) as client:
+                async with new_client(broker, "live") as client:
                     await client.subscribe([(VERDICTS, 1), (STATUS, 1)])
                     self.connected, wait = True, RETRY_S[0]
                     _log.info("live feed: listening at %s:%d", broker.host, broker.port)
@@ -197,25 +195,6 @@ class Hub:
                 failing = True
             took = time.monotonic() - started
             await asyncio.sleep(max(every_s, QUERY_SHARE * took) - took)
-
-
-def _client(broker: Broker) -> aiomqtt.Client:
-    context = None
-    if broker.ca_file:
-        context = ssl.create_default_context(cafile=broker.ca_file)
-        if broker.cert_file:
-            context.load_cert_chain(broker.cert_file, broker.key_file or None)
-    return aiomqtt.Client(
-        broker.host,
-        broker.port,
-        username=broker.username or None,
-        password=broker.password or None,
-        # Of its own and without a session: the feed does not repeat the past.
-        identifier=f"{broker.client_id}-live-{uuid.uuid4().hex[:8]}",
-        clean_session=True,
-        tls_context=context,
-        max_queued_incoming_messages=MAX_QUEUED_MESSAGES,
-    )
 
 
 def _objects(payload: bytes) -> list[str]:

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem documents: what is wrong, in which parameter, what came and what was expected.
 
 ProblemError        raised by routes, carries those facts
-RequestValidation   (FastAPI) becomes 400: this API takes only parameters, and a wrong one is a bad request
+RequestValidation   (FastAPI) becomes 400: a wrong parameter, or a wrong field of a body, is a bad request
 StoreError          becomes 503 with Retry-After: the same request may succeed later
 anything else       becomes 500 with an id that is in the log; nothing internal is shown
 """
@@ -98,6 +98,8 @@ def _from_validation(error: Mapping[str, Any]) -> ProblemError:
     context = error.get("ctx", {})
     if error["type"] == FACTS:
         return ProblemError(400, **context)
+    if error["type"] == "json_invalid":
+        return wrong("body", f"broken JSON ({context.get('error', '')})", "well-formed JSON")
     field = str(error["loc"][-1])
     if error["type"] == "missing":
         return ProblemError(400, f"{field} is missing", field=field)

@@ -1,6 +1,6 @@
 """The API's reference page, made from its OpenAPI document: plain HTML, no script, nothing from elsewhere.
 
-Everything here is a GET, so a form per operation is all it takes to try one.
+A form per GET is all it takes to try one; what changes something is only described.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); border-ra
 
 
 def reference_page(document: dict[str, Any]) -> str:
-    """Return the page for an OpenAPI document whose operations are all GET."""
+    """Return the page for an OpenAPI document."""
     info = document["info"]
-    operations = [(path, item["get"]) for path, item in document["paths"].items() if "get" in item]
+    operations = [
+        (path, method, operation) for path, item in document["paths"].items() for method, operation in item.items()
+    ]
     sections = [
-        f"<h2>{_text(tag)}</h2>" + "".join(_operation(path, operation) for path, operation in group)
-        for tag, group in groupby(operations, key=lambda pair: pair[1]["tags"][0])
+        f"<h2>{_text(tag)}</h2>" + "".join(_operation(*one) for one in group)
+        for tag, group in groupby(operations, key=lambda one: one[2]["tags"][0])
     ]
     schemas = "".join(_schema(name, schema) for name, schema in sorted(document["components"]["schemas"].items()))
     return (
@@ -46,24 +48,30 @@ def reference_page(document: dict[str, Any]) -> str:
     )
 
 
-def _operation(path: str, operation: dict[str, Any]) -> str:
+def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parameters = operation.get("parameters", [])
     answers = "".join(_answer(status, answer) for status, answer in operation["responses"].items())
     return (
-        f"<details><summary><code>GET {_text(path)}</code> <span>{_text(operation['summary'])}</span></summary>"
-        f"{_paragraphs(operation.get('description', ''))}{_form(path, parameters)}"
+        f"<details><summary><code>{method.upper()} {_text(path)}</code> <span>{_text(operation['summary'])}</span></summary>"
+        f"{_paragraphs(operation.get('description', ''))}"
+        f"{_form(path, parameters, can_send=method == 'get' and '{' not in path)}{_body(operation)}"
         f"<table><tr><th>Answer</th><th></th><th>Content</th></tr>{answers}</table></details>"
     )
 
 
-def _form(path: str, parameters: list[dict[str, Any]]) -> str:
+def _form(path: str, parameters: list[dict[str, Any]], *, can_send: bool) -> str:
     """Return the parameters, as a form where a form can be sent: its fields only make a query, never a path."""
-    can_send = "{" not in path
     rows = "".join(_parameter(parameter, can_send=can_send) for parameter in parameters)
     table = f"<table><tr><th>Parameter</th><th></th><th></th></tr>{rows}</table>" if parameters else ""
     if not can_send:
         return table
     return f'<form action="{_text(path)}" method="get">{table}<button>Try it</button></form>'
+
+
+def _body(operation: dict[str, Any]) -> str:
+    content = operation.get("requestBody", {}).get("content", {})
+    kinds = ", ".join(f"{_text(kind)} {_type(body.get('schema', {}))}" for kind, body in content.items())
+    return f"<p>Body: {kinds}</p>" if kinds else ""
 
 
 def _parameter(parameter: dict[str, Any], *, can_send: bool) -> str:

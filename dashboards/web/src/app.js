@@ -5,6 +5,7 @@ import { number, time, zone } from './format.js';
 import { LANGUAGES, language, setLanguage, t } from './i18n.js';
 import { connection, loading, pipeline, plant } from './live.js';
 import { bodiesPage } from './pages/bodies.js';
+import { changesPage } from './pages/changes.js';
 import { fleet } from './pages/fleet.js';
 import { missing } from './pages/missing.js';
 import { overview } from './pages/overview.js';
@@ -15,8 +16,8 @@ import { icon } from './shapes.js';
 import { Scope } from './store.js';
 import { theme, toggleTheme } from './theme.js';
 
-const PAGES = { overview, spots: spotPage, fleet, bodies: bodiesPage, sources: sourcesPage, missing };
-const NAV = ['overview', 'fleet', 'bodies', 'sources'];
+const PAGES = { overview, spots: spotPage, fleet, bodies: bodiesPage, changes: changesPage, sources: sourcesPage, missing };
+const NAV = ['overview', 'fleet', 'bodies', 'changes', 'sources'];
 const LAG_TOLD_S = 10;
 
 /** Build everything in the language now chosen, and anew when it changes. */

@@ -8,6 +8,10 @@ const DEFECTS_KEPT = 50;
 const RETRY_MS = 3000;
 const FILLING_RELOAD_MS = 5000;
 const SHIFT_FALLBACK = '-8h';
+const SIGNALS_KEPT = 100;
+
+/** Kinds of events that are findings of Lineside, not things done at a machine. */
+export const SIGNAL_KINDS = ['defect_burst', 'drift', 'wear_warning', 'dress_ineffective'];
 
 /** The connection: `state` 'connecting' | 'live' | 'lost'; `at` ms since 1970 of the last change. */
 export const connection = new Topic({ state: 'connecting', at: Date.now() });
@@ -33,6 +37,10 @@ export const defects = new Topic([]);
 
 /** Each batch of weld items of the feed. */
 export const welds = new Topic([]);
+
+/** What Lineside noticed by itself, as EventOut, newest first; `signalsNew` is set to those that came in live. */
+export const signals = new Topic([]);
+export const signalsNew = new Topic([]);
 
 /** `{since, until, welds, lines, bodies}` as the feed's `rate`. */
 export const rate = new Topic(null);
@@ -60,6 +68,13 @@ function addDefects(items) {
   for (const weld of items) byId.set(weld.id, weld);
   const newestFirst = [...byId.values()].sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : 0));
   defects.set(newestFirst.slice(0, DEFECTS_KEPT));
+}
+
+function addSignals(items) {
+  const byId = new Map(signals.value.map((signal) => [signal.id, signal]));
+  for (const signal of items) byId.set(signal.id, signal);
+  const newestFirst = [...byId.values()].sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : 0));
+  signals.set(newestFirst.slice(0, SIGNALS_KEPT));
 }
 
 function takeWelds(items) {
@@ -90,6 +105,10 @@ const TAKE = {
     for (const agv of items) agvs.set(agv.id, agv);
     agvsChanged.set(items);
   },
+  signals: ({ items }) => {
+    addSignals(items);
+    signalsNew.set(items);
+  },
   missed: () => void load(), // what was left out may have changed the state of any spot
 };
 
@@ -117,6 +136,7 @@ async function load() {
     }),
     Promise.all([get('/sources'), get('/accounting')]).then(([items, account]) => sources.set({ items, account: account.total })),
     get('/welds', { verdict: 'defect', limit: DEFECTS_KEPT }).then((page) => addDefects(page.items)),
+    Promise.all(SIGNAL_KINDS.map((kind) => get('/events', { kind, limit: SIGNALS_KEPT }))).then((found) => addSignals(found.flat())),
   ]);
 }
 

@@ -2,22 +2,24 @@
 
 import { Topic } from './store.js';
 
-const ROUTES = ['spots', 'fleet', 'sources', 'bodies'];
+const ROUTES = ['spots', 'guns', 'fleet', 'sources', 'bodies', 'changes', 'models'];
+const WITH_ID = ['spots'];
 
 function parse() {
   const [, page, ...rest] = location.pathname.split('/');
-  if (page === '') return { page: 'overview', id: '' };
-  if (!ROUTES.includes(page)) return { page: 'missing', id: '' };
+  const query = new URLSearchParams(location.search);
+  if (page === '') return { page: 'overview', id: '', query };
+  if (!ROUTES.includes(page)) return { page: 'missing', id: '', query };
   let id;
   try {
     id = decodeURIComponent(rest.join('/'));
   } catch {
-    return { page: 'missing', id: '' };
+    return { page: 'missing', id: '', query };
   }
-  return page === 'spots' && !id ? { page: 'missing', id } : { page, id };
+  return WITH_ID.includes(page) && !id ? { page: 'missing', id, query } : { page, id, query };
 }
 
-/** Where we are: `{page, id}`. */
+/** Where we are: `{page, id, query}`, the query as URLSearchParams. */
 export const route = new Topic(parse());
 
 /** How far one can go back within this application. */
@@ -25,8 +27,11 @@ let depth = 0;
 
 export const href = (page, id = '') => (page === 'overview' ? '/' : `/${page}${id && `/${encodeURIComponent(id)}`}`);
 
+/** The page of a weld's spot, with that weld chosen. */
+export const weldHref = ({ spot, id }) => `${href('spots', spot)}?weld=${encodeURIComponent(id)}`;
+
 export function go(url) {
-  if (url === location.pathname) return;
+  if (url === location.pathname + location.search) return;
   depth += 1;
   history.pushState({ depth }, '', url);
   route.set(parse());

@@ -23,6 +23,8 @@ export const SHAPES = {
   silent: { d: circle(5), line: 2, colour: 'warn' },
   clock_off: { d: `${circle(6)}M8 4.5V8l2.5 2`, line: 1.6, colour: 'warn' },
   lost: { d: 'M8 1.5 15 14H1zM8 6v3.5m0 1.6v1', line: 1.6, colour: 'warn' },
+  noticed: { d: 'M8 1.5 15 14H1zM8 6v3.5m0 1.6v1', line: 1.6, colour: 'warn' },
+  changed: { d: 'M2 11l4-4 3 3 5-6M10.5 3.5H14V7', line: 1.8, colour: 'warn' },
   connecting: { d: 'M13.5 8a5.5 5.5 0 1 1-2-4.2M11.8.8v3.3H8.5', line: 1.8, colour: 'warn' },
   check: { d: 'm2.5 8.5 3.7 3.7 7.3-8', line: 2.2, colour: 'ok' },
   sun: { d: `${circle(3.2)}M8 .8v1.8m0 10.8v1.8M.8 8h1.8m10.8 0h1.8M2.9 2.9l1.3 1.3m7.6 7.6 1.3 1.3m0-10.2-1.3 1.3m-7.6 7.6-1.3 1.3`, line: 1.5, colour: 'text' },

@@ -33,7 +33,7 @@ export function palette() {
   if (!colours) {
     const style = getComputedStyle(document.documentElement);
     const read = (name) => style.getPropertyValue(`--${name}`).trim();
-    const names = ['bg', 'surface', 'raised', 'line', 'grid', 'text', 'muted', 'ok', 'ok-mark', 'defect', 'defect-mark', 'unjudged', 'unseen', 'body', 'warn', 'accent', 'band', 'older'];
+    const names = ['bg', 'surface', 'raised', 'line', 'grid', 'text', 'muted', 'ok', 'ok-mark', 'defect', 'defect-mark', 'unjudged', 'unseen', 'body', 'warn', 'accent', 'band', 'older', 'phase'];
     colours = Object.fromEntries(names.map((name) => [name, read(name)]));
     colours.font = read('font');
     colours.rem = Number.parseFloat(style.fontSize);

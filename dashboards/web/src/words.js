@@ -13,6 +13,15 @@ export const verdictName = (verdict) => t(`verdict.${verdict || 'unseen'}`);
 export const activityName = worded('activity');
 export const sourceStateName = worded('source_state');
 export const modeName = worded('mode');
+export const phaseName = worded('phase');
+export const channelName = worded('channel');
+export const eventName = worded('event');
+export const resultName = worded('result');
+export const methodName = worded('method');
+export const groupName = worded('group');
+
+/** Unit of what a curve's trace is of. */
+export const quantityUnit = (quantity) => (quantity === 'voltage_v' ? 'V' : 'µΩ');
 
 /** The state of a spot on the map: its verdict, or 'unseen'. */
 export const stateOf = ({ verdict }) => verdict || 'unseen';

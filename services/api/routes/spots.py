@@ -26,7 +26,7 @@ def read_spot(spot: str, query: Annotated[SpotQuery, Query()], ctx: Ctx) -> Spot
     """Give position and stack, the reference of each programme, the rate and the last welds (newest first)."""
     since_ns, until_ns = query.range_ns(ctx.clock())
     filters = Filters(spot=spot, program=query.program, since_ns=since_ns, until_ns=until_ns)
-    place = _place(ctx, spot)
+    place = place_of_spot(ctx, spot)
     rows = ctx.store.welds(filters, query.limit).to_pylist()
     kept = ctx.evidence.kept([row["ordinal"] for row in rows])
     counts = ctx.store.tally(filters).to_pylist()[0]
@@ -39,8 +39,8 @@ def read_spot(spot: str, query: Annotated[SpotQuery, Query()], ctx: Ctx) -> Spot
     )
 
 
-def _place(ctx: Context, name: str) -> Mapping[str, Any]:
-    """Return where a spot is: by the plant model, or by its latest weld when it is new."""
+def place_of_spot(ctx: Context, name: str) -> Mapping[str, Any]:
+    """Return where a spot is: by the plant model, or by its latest weld when it is new. Raises `ProblemError` (404)."""
     spot = ctx.plant.spots.get(name)
     if spot is not None:
         place = ctx.plant.place_of_cell[spot.cell]

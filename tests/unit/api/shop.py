@@ -160,9 +160,15 @@ EVENTS = [
     {
         "event_id": f"e{k}", "time_ns": FIRST + k * HOUR, "received_ns": FIRST + k * HOUR + S, "site": "wolfsburg",
         "area": "biw", "line": "L1", "cell": f"C{1 + k % 2}", "kind": "cap_change", "gun": f"G{1 + k % 2}", "spot": "",
-        "program": "", "note": "=1+1" if k == 3 else "",
+        "program": "", "by": "", "note": "=1+1" if k == 3 else "", "details": "{}",
     }
     for k in range(6)
+] + [
+    {
+        "event_id": "i1", "time_ns": FIRST + 6 * HOUR, "received_ns": FIRST + 6 * HOUR + S, "site": "wolfsburg",
+        "area": "biw", "line": "L1", "cell": "C1", "kind": "inspection", "gun": "", "spot": "", "program": "",
+        "by": "lab", "note": "", "details": '{"weld":"w1","result":"stick","nugget_mm":2.5}',
+    }
 ]  # fmt: skip
 REJECTS = [
     {

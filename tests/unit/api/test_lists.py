@@ -137,7 +137,7 @@ def assert_cell(cell: str, value: Any) -> None:
             assert cell == str(value).lower()
         case int() | float():
             assert float(cell) == value
-        case list():
+        case list() | dict():
             assert json.loads(cell) == value
         case _:
             assert cell in {value, "'" + value}
@@ -155,7 +155,7 @@ def test_arrow_says_what_json_says(client: Client, path: str) -> None:
         for name, value in item.items():
             if pa.types.is_timestamp(table.schema.field(name).type):
                 assert row[name] == (value and datetime.fromisoformat(value))
-            elif not isinstance(value, list):
+            elif not isinstance(value, (list, dict)):
                 assert row[name] == value
 
 

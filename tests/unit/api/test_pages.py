@@ -82,8 +82,10 @@ def test_the_reference_page_needs_nothing_from_elsewhere(client: Client) -> None
     parser.feed(page.text)
     assert parser.outside == []
     assert "script" not in parser.tags
-    for path in client.json("/openapi.json")["paths"]:
-        assert f"GET {path}" in parser.text
+    for path, item in client.json("/openapi.json")["paths"].items():
+        for method in item:
+            assert f"{method.upper()} {path}" in parser.text
+    assert "Body: application/json ReferenceOrder" in parser.text
     assert {"since", "by", "bucket", "cursor"} <= set(parser.fields)
     assert MOMENT in parser.text
     assert "`" not in parser.text
@@ -99,7 +101,7 @@ def test_openapi_describes_every_parameter_answer_and_problem(client: Client) ->
             assert operation["description"]
             assert "422" not in operation["responses"], path
             for status, answer in operation["responses"].items():
-                if status != "200":
+                if not status.startswith("2"):
                     assert list(answer["content"]) == ["application/problem+json"], (path, status)
     rate = document["paths"]["/api/v1/rate"]["get"]
     assert set(rate["responses"]["200"]["content"]) == {
@@ -127,7 +129,7 @@ def test_every_answer_is_as_documented(client: Client) -> None:
     checked = 0
     for path, item in document["paths"].items():
         address = PATHS.get(path, path)
-        if not address:
+        if not address or "get" not in item:
             continue
         schema = item["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         validator = jsonschema.Draft202012Validator({**schema, "components": document["components"]})

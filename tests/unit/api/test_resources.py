@@ -277,6 +277,9 @@ def test_events(client: Client) -> None:
     items = client.json("/api/v1/events")
     assert [item["id"] for item in items] == [row["event_id"] for row in reversed(EVENTS)]
     assert [item["id"] for item in client.json("/api/v1/events", gun="G1", limit=2)] == ["e4", "e2"]
+    (found,) = client.json("/api/v1/events", kind="inspection")
+    assert (found["by"], found["details"]) == ("lab", {"weld": "w1", "result": "stick", "nugget_mm": 2.5})
+    assert client.json("/api/v1/events", kind="inspection", cell="C2") == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import { h, setText } from '../dom.js';
 import { number, time } from '../format.js';
 import { t } from '../i18n.js';
-import { href } from '../router.js';
+import { weldHref } from '../router.js';
 import { icon, tone } from '../shapes.js';
 import { causeShort, sentence, verdictName } from '../words.js';
 
@@ -29,9 +29,9 @@ function content(weld, { spot, extra = null }) {
   ];
 }
 
-/** A row that leads to the weld's spot. */
+/** A row that leads to the weld on its spot's page. */
 export const spotRow = (weld, { fresh = false } = {}) =>
-  h('li', { class: fresh ? 'fresh' : '', 'data-weld': weld.id }, h('a', { class: 'row', href: href('spots', weld.spot) }, content(weld, { spot: true })));
+  h('li', { class: fresh ? 'fresh' : '', 'data-weld': weld.id }, h('a', { class: 'row', href: weldHref(weld) }, content(weld, { spot: true })));
 
 /** A row that is pressed to choose the weld; `extra` is said beside it. */
 export function choiceRow(weld, { onChoose, extra }) {

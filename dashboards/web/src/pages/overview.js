@@ -1,5 +1,6 @@
 // The whole plant on one screen.
 
+import { followChanges, followSignals } from '../components/findings.js';
 import { announcer, spotRow } from '../components/weldlist.js';
 import { failed, firstSteps, waiting } from '../components/notice.js';
 import { headline } from '../components/headline.js';
@@ -10,12 +11,15 @@ import { fleetCounts } from '../floor/counts.js';
 import { floorPlan } from '../floor/view.js';
 import { number } from '../format.js';
 import { t } from '../i18n.js';
-import { defects, isEmpty, loading, rate, reload, sources, spots, spotsChanged, welds } from '../live.js';
+import { defects, isEmpty, loading, rate, reload, signals, sources, spots, spotsChanged, welds } from '../live.js';
 import { spotMap } from '../map/view.js';
 import { go, href } from '../router.js';
 
 const ANNOUNCE_EVERY_MS = 8000;
 const SHOWN_DEFECTS = 40;
+const CHANGES_EVERY_MS = 60_000;
+const SHOWN_CHANGES = 3;
+const SHOWN_SIGNALS = 20;
 
 export function overview(root, scope) {
   const page = h('div', { class: 'overview fixed-page' });
@@ -31,7 +35,7 @@ export function overview(root, scope) {
     else page.replaceChildren(...(next === 'empty' ? [firstSteps()] : []), ...parts);
     page.classList.toggle('fixed-page', next === 'plant');
   };
-  const parts = [headline(scope), mapPanel(scope), defectsPanel(scope), floorPanel(scope), sourcesPanel(scope)];
+  const parts = [headline(scope), mapPanel(scope), defectsPanel(scope), findingsPanel(scope), floorPanel(scope), sourcesPanel(scope)];
   scope.watch(loading, show);
   scope.add(rate.on(show));
 }
@@ -105,6 +109,31 @@ function defectsPanel(scope) {
     }),
   );
   return panel({ title: t('defects.title'), className: 'defects-panel live-part' }, voice.element, h('div', { class: 'scroll' }, none, list));
+}
+
+function findingsPanel(scope) {
+  const changes = h('ul', { class: 'welds' });
+  const noticed = h('ul', { class: 'welds' });
+  const none = h('p', { class: 'notice', text: t('changes.none'), hidden: true });
+  let asked = false;
+  const show = () => {
+    none.hidden = !asked || changes.childElementCount > 0 || signals.value.length > 0;
+  };
+  const voice = followSignals(scope, { list: noticed, most: SHOWN_SIGNALS });
+  followChanges(scope, {
+    since: () => rate.value?.since ?? '-8h',
+    list: changes,
+    most: SHOWN_CHANGES,
+    everyMs: CHANGES_EVERY_MS,
+    onState: () => {
+      asked = true;
+      show();
+    },
+  });
+  scope.add(signals.on(show));
+  const element = panel({ title: '', className: 'findings-panel live-part' }, voice, h('div', { class: 'scroll' }, none, changes, noticed));
+  element.querySelector('h2').append(h('a', { href: href('changes'), text: t('changes.title') }));
+  return element;
 }
 
 function floorPanel(scope) {

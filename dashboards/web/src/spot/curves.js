@@ -32,7 +32,7 @@ function shifted(evidence, weld) {
   };
 }
 
-/** Make the panel; `show(items)` takes {weld, curve, strong}, the strong one last; they are of one programme. */
+/** Make the panel; `show(items)` takes {weld, curve, strong} of one programme, the strong one, if there is one, last. */
 export function curvesPanel(scope) {
   const none = h('p', { class: 'notice', text: t('spot.curves_none'), hidden: true });
   const main = h('div', { class: 'plot curve-main', role: 'img' }, none);
@@ -62,14 +62,15 @@ export function curvesPanel(scope) {
     show(items) {
       const drawn = items.map(({ weld, curve, strong }) => ({ weld, curve, strong, evidence: shifted(curve.evidence, weld) }));
       const chosen = drawn.at(-1);
-      const evidence = chosen?.evidence ?? null;
-      const quantity = evidence?.trace.quantity ?? 'resistance_uohm';
+      const evidence = chosen?.strong ? chosen.evidence : null;
+      const band = chosen?.evidence.band ?? null;
+      const quantity = chosen?.evidence.trace.quantity ?? 'resistance_uohm';
       none.hidden = drawn.length > 0;
       setText(heading, t(quantity === 'voltage_v' ? 'spot.curves_voltage' : 'spot.curves'));
-      setText(note, drawn.length ? t(evidence.band ? 'spot.curves_note' : 'spot.curves_note_bare', { n: number(drawn.length), k: number(BAND_SIGMAS) }) : '');
+      setText(note, drawn.length ? t(band ? 'spot.curves_note' : 'spot.curves_note_bare', { n: number(drawn.length), k: number(BAND_SIGMAS) }) : '');
       chart.set({
         lines: drawn.filter((each) => each.evidence.trace.quantity === quantity).map((each) => ({ weld: each.weld, strong: each.strong, ...each.evidence.trace })),
-        band: evidence?.band ?? null,
+        band,
         evidence,
       });
       for (const { channel, small, figure } of channels) {

@@ -1,0 +1,225 @@
+"""Which groups changed, when and by how much: the likeliest change is found, explained away, and the rest searched.
+
+A gun that goes bad shows in its spots, its cell, its programmes and the plant. Its own series shows it best, since the
+others have it diluted or cut up; so the change is given to the series with the most evidence, its welds are set aside
+(or, for a feature, its steps are taken off), and what remains is searched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.changes import scan
+from models.changes.units import LEVELS, Change, Grouping, Unit, group
+
+Array = NDArray[np.float64]
+MAX_CHANGES = 20
+MAX_ROUNDS = 60
+LEAST_SIGMA = 0.5
+"""A feature that moves by less changes no verdict, however certain it is."""
+CUT_SIGMA = 4.0
+"""Bucket means further from the unit's median count as this: a sensor that dies is no change of the process."""
+CALMEST_SIGMA = 0.5
+"""A series is not trusted to scatter less than this, of the 1 that its units' welds do."""
+OWN_RATIO = 3.317
+"""Log likelihood ratio at which a unit is said to have changed itself: half of chi-squared's 99 % point."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The likeliest change of all series."""
+
+    grouping: Grouping
+    row: int
+    split: int
+    least: float
+    """What a log likelihood ratio must exceed in this grouping."""
+
+
+def rate_changes(units: Sequence[Unit], edges_ns: NDArray[np.int64], defects: Array, trials: Array) -> list[Change]:
+    """Return the changes of the defect rate, most evidence first.
+
+    `edges_ns` (T + 1,) bound the buckets; `defects` and `trials` (U, T) are counts per unit and bucket.
+    """
+    groupings, active = group(units), np.ones(len(units), dtype=np.bool_)
+    plant_d, plant_n = defects.sum(axis=0), trials.sum(axis=0)
+    found: list[Change] = []
+    while active.any() and len(found) < MAX_CHANGES and defects.shape[1] > 1:
+        d, n = defects * active[:, None], trials * active[:, None]
+        best = _best(groupings, [scan.rate_ratio(g.sums(d), g.sums(n)) for g in groupings])
+        if best is None:
+            break
+        inside = active & (best.grouping.of_unit == best.row)
+        d, n, members = d[inside], n[inside], _members(units, inside)
+        ratio = _of_rate(d.sum(axis=0), n.sum(axis=0))
+        for start, cut, stop in _pieces(ratio, best.split, d.shape[1], best.least):
+            part, before, after = slice(start, stop), slice(start, cut + 1), slice(cut + 1, stop)
+            d1, n1, d2, n2 = (float(x[:, side].sum()) for side in (before, after) for x in (d, n))
+            extra = _extra(d1, n1, d2, n2)
+            of_plant = _extra(*(float(x[side].sum()) for side in (before, after) for x in (plant_d, plant_n)))
+            own = scan.rate_ratio(d[:, part], n[:, part])[:, cut - start]
+            more = _extra(*(x[:, side].sum(axis=1) for side in (before, after) for x in (d, n)))
+            low, high = scan.rate_difference(d1, n1, d2, n2)
+            found.append(
+                _change(
+                    "defect_rate", best, "", edges_ns, (start, cut, ratio(start, stop)), (d1 / n1, d2 / n2), (low, high),
+                    share=min(extra / of_plant, 1.0) if extra * of_plant > 0 else None,
+                    members=_ranked(members, own, more * np.sign(extra)),
+                )
+            )  # fmt: skip
+        active &= ~inside
+    return sorted(found, key=lambda change: -change.evidence)[:MAX_CHANGES]
+
+
+def mean_changes(
+    units: Sequence[Unit], edges_ns: NDArray[np.int64], means: Array, counts: Array, feature: str
+) -> list[Change]:
+    """Return the changes of a feature's mean that are of `LEAST_SIGMA` at least, most evidence first.
+
+    `means` (U, T) are of `counts` (U, T) welds each, in the feature's unit; NaN where there is none. Changes are in
+    sigmas of one weld of each unit, which its bucket means tell by how they follow each other.
+    """
+    found: list[Change] = []
+    z, n, kept = _standard(means, counts)
+    units = _members(units, kept)
+    if not units or z.shape[1] < 2:
+        return []
+    groupings = group(units)
+    total = z * n
+    counted = [g.sums(n) for g in groupings]
+    sigmas = [
+        np.maximum(scan.step_sigma(g.sums(total), m), CALMEST_SIGMA) for g, m in zip(groupings, counted, strict=True)
+    ]
+    for _ in range(MAX_ROUNDS):
+        ratios = [
+            np.nan_to_num(scan.mean_ratio(g.sums(total), m, sigma))
+            for g, m, sigma in zip(groupings, counted, sigmas, strict=True)
+        ]
+        best = _best(groupings, ratios)
+        if best is None or len(found) >= MAX_CHANGES:
+            break
+        inside = best.grouping.of_unit == best.row
+        sigma = float(sigmas[groupings.index(best.grouping)][best.row])
+        x, m, members = total[inside].copy(), n[inside], _members(units, inside)
+        ratio = _of_mean(x.sum(axis=0), m.sum(axis=0), sigma)
+        for start, cut, stop in _pieces(ratio, best.split, x.shape[1], best.least):
+            part, before, after = slice(start, stop), slice(start, cut + 1), slice(cut + 1, stop)
+            x1, n1, x2, n2 = (float(y[:, side].sum()) for side in (before, after) for y in (x, m))
+            step = x2 / n2 - x1 / n1
+            total[inside, cut + 1 :] -= step * m[:, cut + 1 :]
+            if abs(step) < LEAST_SIGMA:
+                continue
+            own = scan.mean_ratio(x[:, part], m[:, part], np.ones(len(x)))[:, cut - start]
+            y1, m1, y2, m2 = (y[:, side].sum(axis=1) for side in (before, after) for y in (x, m))
+            moved = y2 / np.maximum(m2, 1) - y1 / np.maximum(m1, 1)
+            half = scan.mean_difference(sigma, n1, n2)
+            found.append(
+                _change(
+                    "feature", best, feature, edges_ns, (start, cut, ratio(start, stop)), (x1 / n1, x2 / n2),
+                    (step - half, step + half), share=None, members=_ranked(members, own, moved * np.sign(step)),
+                )
+            )  # fmt: skip
+    return sorted(found, key=lambda change: -change.evidence)
+
+
+def _standard(means: Array, counts: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return distances from each unit's median in sigmas, the counts, and which units have enough to tell."""
+    n = np.where(np.isnan(means), 0.0, counts)
+    sigma = scan.step_sigma(np.nan_to_num(means) * n, n)
+    kept = sigma > 0
+    means, n, sigma = means[kept], n[kept], sigma[kept, None]
+    if not len(means):
+        return means, n, kept
+    z = np.clip((means - np.nanmedian(means, axis=1, keepdims=True)) / sigma, -CUT_SIGMA, CUT_SIGMA)
+    return np.nan_to_num(z), n, kept
+
+
+def _best(groupings: Sequence[Grouping], ratios: Sequence[Array]) -> _Best | None:
+    """Return the change with the most evidence of all series, or None when none has any."""
+    best, most = None, 0.0
+    for grouping, ratio in zip(groupings, ratios, strict=True):
+        least = scan.penalty(len(LEVELS) * len(grouping.names), ratio.shape[1])
+        row, split = (int(k) for k in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
+        # On a tie the narrower group: the wider one is the same welds then.
+        if ratio[row, split] - least > 0 and ratio[row, split] - least >= most:
+            best, most = _Best(grouping, row, split, least), float(ratio[row, split] - least)
+    return best
+
+
+def _of_rate(d: Array, n: Array) -> Callable[[int, int], Array]:
+    return lambda start, stop: scan.rate_ratio(d[None, start:stop], n[None, start:stop])[0]
+
+
+def _of_mean(x: Array, n: Array, sigma: float) -> Callable[[int, int], Array]:
+    return lambda start, stop: scan.mean_ratio(x[None, start:stop], n[None, start:stop], np.array([sigma]))[0]
+
+
+def _pieces(ratio: Callable[[int, int], Array], first: int, buckets: int, least: float) -> list[tuple[int, int, int]]:
+    """Return (start, cut, stop) of every change in one series: buckets [start, cut] before it, (cut, stop) after."""
+    cuts: list[int] = []
+
+    def search(start: int, stop: int, split: int) -> None:
+        cuts.append(split)
+        for low, high in ((start, split + 1), (split + 1, stop)):
+            if high - low > 1:
+                inner = ratio(low, high)
+                k = int(np.argmax(inner))
+                if inner[k] > least:
+                    search(low, high, low + k)
+
+    search(0, buckets, first)
+    cuts.sort()
+    starts, stops = [0, *(cut + 1 for cut in cuts[:-1])], [*(cut + 1 for cut in cuts[1:]), buckets]
+    return list(zip(starts, cuts, stops, strict=True))
+
+
+def _change(
+    kind: str,
+    best: _Best,
+    feature: str,
+    edges_ns: NDArray[np.int64],
+    place: tuple[int, int, Array],
+    values: tuple[float, float],
+    bounds: tuple[float, float],
+    *,
+    share: float | None,
+    members: tuple[Unit, ...],
+) -> Change:
+    start, cut, ratio = place
+    first, last = scan.interval(ratio)
+    return Change(
+        kind=kind,
+        level=best.grouping.level,
+        name=best.grouping.names[best.row],
+        feature=feature,
+        time_ns=int(edges_ns[cut + 1]),
+        # The change lies between the last weld of the bucket before and the first of the bucket after.
+        earliest_ns=int(edges_ns[start + first]),
+        latest_ns=int(edges_ns[start + last + 2]),
+        before=values[0],
+        after=values[1],
+        low=bounds[0],
+        high=bounds[1],
+        share=share,
+        evidence=float(ratio[cut - start]) - best.least,
+        members=members,
+    )
+
+
+def _extra(d1: Array | float, n1: Array | float, d2: Array | float, n2: Array | float) -> Array:
+    """Return the defects after a change beyond those that the rate before it would have made."""
+    return np.asarray(d2 - d1 / np.maximum(n1, 1) * n2)
+
+
+def _members(units: Sequence[Unit], inside: NDArray[np.bool_]) -> list[Unit]:
+    return [unit for unit, here in zip(units, inside.tolist(), strict=True) if here]
+
+
+def _ranked(units: Sequence[Unit], own: Array, size: Array) -> tuple[Unit, ...]:
+    """Return the units that changed themselves, and the same way (size above 0), the largest first."""
+    order = np.argsort(-size, kind="stable")
+    return tuple(units[k] for k in order.tolist() if own[k] > OWN_RATIO and size[k] > 0)
