@@ -74,6 +74,25 @@ class Spc(Struct, frozen=True, forbid_unknown_fields=True):
     """Drift signals that chance alone may raise, over the whole plant; the charts' limits follow from it."""
 
 
+class Wear(Struct, frozen=True, forbid_unknown_fields=True):
+    """When the electrodes of a gun should be dressed."""
+
+    density_loss: Annotated[float, Meta(gt=0, lt=0.5)] = 0.06
+    """Share of the current density at the tips (read as voltage) that may be lost since the last dress: what a
+    programme in the middle of a narrow weld lobe can lose before its nuggets are too small."""
+    warn_welds: Annotated[int, Meta(ge=0)] = 100
+    """A gun is warned of when its limit may come within this many welds, and before it is usually dressed."""
+
+
+class Models(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a model learnt from labels may judge."""
+
+    min_shadow_welds: Annotated[int, Meta(ge=0)] = 1000
+    """A model is shown beside the verdicts for this many welds before it may be activated ..."""
+    min_shadow_hours: Annotated[float, Meta(ge=0)] = 24.0
+    """... or for this long, whichever comes first."""
+
+
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where results go."""
 
@@ -114,6 +133,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     journal: Journal = Journal()
     judge: Judge = Judge()
     spc: Spc = Spc()
+    wear: Wear = Wear()
+    models: Models = Models()
     store: StoreSettings = StoreSettings()
     archive: Archive = Archive()
     api: Api = Api()

@@ -78,7 +78,9 @@ def agvs_message(agvs: Iterable[Agv]) -> bytes:
 
 def signals_message(signals: Iterable[PlacedSignal]) -> bytes:
     """Return the status message that carries findings, as `GET /api/v1/events` shows them."""
-    return msgspec.json.encode({"kind": "signals", "items": [_event_item(row) for row in signal_table(signals).to_pylist()]})
+    return msgspec.json.encode(
+        {"kind": "signals", "items": [_event_item(row) for row in signal_table(signals).to_pylist()]}
+    )
 
 
 def agv_item(agv: Agv) -> Mapping[str, object]:

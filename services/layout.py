@@ -38,6 +38,11 @@ class DataLayout:
         return self.root / "curves"
 
     @property
+    def models(self) -> Path:
+        """Models learnt from labels, and their cards."""
+        return self.root / "models"
+
+    @property
     def rejects(self) -> Path:
         """Payloads that could not be taken."""
         return self.root / "rejects"

@@ -133,6 +133,16 @@ class ModelCard(Struct, frozen=True):
     comparisons: list[ComparisonCard] = msgspec.field(default_factory=list)
 
 
+NOTES = (
+    """\
+- Every figure is from labels that the scoring model had not seen, nor any of their group (a spot, or a block of time of
+  a spot). Brackets are 95 % intervals that take welds as independent.""",
+    """\
+- The risk is calibrated to the share of faults among the labels. Where suspicious welds are inspected more often than
+  others, that share, and so the risk, is higher than the plant's; the threshold is not moved by it.""",
+)
+
+
 def render(card: ModelCard) -> str:
     """Return the card as Markdown."""
     parts = [_head(card)]
@@ -145,23 +155,26 @@ def render(card: ModelCard) -> str:
 def _head(card: ModelCard) -> str:
     labels = ", ".join(f"{n} {label}" for label, n in card.labels.items())
     out = ", ".join(f"{n} {label}" for label, n in card.left_out.items())
-    threshold = card.threshold
     lines = [
         f"# Model {card.id}",
         "",
-        f"- Trained {card.created} on {card.welds} labelled welds ({labels}) of {card.source}, made from {card.first} "
-        f"to {card.last}; SHA-256 of the data {card.data_sha256}.",
+        f"- Trained {card.created} on {card.welds} labelled welds ({labels}) of {card.source}.",
+        f"- The welds were made from {card.first} to {card.last}; SHA-256 of the data {card.data_sha256}.",
+        _threshold(card.threshold),
         *([f"- Left out, too few to learn from: {out}."] if out else []),
-        f"- A weld is a defect from a risk of {threshold.value:.4f} on: the lowest threshold that keeps "
-        f"{1000 * threshold.budget:g} false alarms per 1,000 good welds on {threshold.good} good welds ({threshold.above} "
-        f"lie above it). That many can show that there are at most {1000 * threshold.shown:.1f} per 1,000.",
-        "- Every figure is from labels that the scoring model had not seen, nor any of their group (a spot, or a block "
-        "of time of a spot). Brackets are 95 % intervals that take welds as independent.",
-        "- The risk is calibrated to the share of faults among the labels. Where suspicious welds are inspected more "
-        "often than others, that share, and so the risk, is higher than the plant's; the threshold is not moved by it.",
+        *NOTES,
         f"- Software: {', '.join(f'{name} {version}' for name, version in card.software.items())}.",
     ]
     return "\n".join(lines)
+
+
+def _threshold(threshold: ThresholdCard) -> str:
+    return (
+        f"- A weld is a defect from a risk of {threshold.value:.4f} on: the lowest threshold that keeps "
+        f"{1000 * threshold.budget:g} false alarms per 1,000 good welds on {threshold.good} good welds, of which "
+        f"{threshold.above} lie at or above it. So many can show that there are at most "
+        f"{1000 * threshold.shown:.1f} per 1,000."
+    )
 
 
 def _family(family: FamilyCard) -> str:
@@ -187,11 +200,12 @@ def _family(family: FamilyCard) -> str:
     good, faulty = family.forward_n
     lines += [
         "",
-        f"Any fault against ok: AUC {_figure(family.all_faults)}. Later welds by models of earlier welds and other "
-        f"groups ({good} good, {faulty} faulty): AUC {_figure(family.forward)}. False alarms among good welds: "
-        f"{_figure(family.false_alarms)}. Labelled welds it could say nothing of: {family.unsaid}.",
-        "",
-        f"Calibration: Brier score {family.brier:.4f}; always saying the share of faults gives {family.brier_base:.4f}.",
+        f"- Any fault against ok: AUC {_figure(family.all_faults)}.",
+        f"- Later welds by models of earlier welds of other groups ({good} good, {faulty} faulty): AUC "
+        + f"{_figure(family.forward)}.",
+        f"- False alarms among good welds: {_figure(family.false_alarms)}.",
+        f"- Labelled welds it could say nothing of: {family.unsaid}.",
+        f"- Brier score {family.brier:.4f}; always saying the share of faults gives {family.brier_base:.4f}.",
         "",
         "| n | risk said | share faulty |",
         "|---|---|---|",

@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 import skops.io
+from models.welds.learned import LearnedModel
 from sklearn.exceptions import InconsistentVersionWarning
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
-from models.welds.learned import LearnedModel
 from models.welds.trained import Family, TrainedModel
 from services.errors import OperatorError
 from services.files import replace_file
@@ -34,8 +34,8 @@ ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 TRUSTED: tuple[str, ...] = ()
 """Types that our models are made of, beyond those that skops trusts by itself (scikit-learn's, numpy's)."""
 _BROKEN = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError, RecursionError, NotImplementedError,
-    zipfile.BadZipFile, UnsupportedTypeException, InconsistentVersionWarning,
+    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError, RecursionError,
+    NotImplementedError, zipfile.BadZipFile, UnsupportedTypeException, InconsistentVersionWarning,
 )  # fmt: skip
 
 

@@ -15,13 +15,17 @@ import numpy as np
 from edge.plant import Plant
 from models.fleet.track import Agv, FleetTracker
 from models.welds.bodies import BodyState, BodyTracker
+from models.signals import Watcher
+from models.welds.drift import DriftMonitor
 from models.welds.judge import JudgeSettings, WeldJudge
+from models.welds.wear import WearTracker
+from models.welds.wear_state import WearSettings
 from services.config import Config
 from services.errors import OperatorError
 from services.files import replace_file
 from services.seen import Seen
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the snapshot's layout."""
 JUDGE_PREFIX = "judge."
 
@@ -59,6 +63,8 @@ class PipelineState:
     """The state after the message with sequence number `cursor`."""
 
     judge: WeldJudge
+    wear: WearTracker
+    drift: DriftMonitor
     bodies: BodyTracker
     seen_ids: Seen
     """Ids of welds taken."""
@@ -75,10 +81,17 @@ class PipelineState:
         judge = config.judge
         return cls(
             judge=WeldJudge(JudgeSettings(judge.learn_n, judge.limit_sigma, judge.conditioning_n)),
+            wear=WearTracker(wear_settings(config)),
+            drift=DriftMonitor(config.spc.alarms_per_hour),
             bodies=BodyTracker(plant.spots, int(plant.body_complete_min * 60e9)),
             seen_ids=Seen(judge.remember_ids),
             seen_times=Seen(judge.remember_ids),
         )
+
+    @property
+    def watchers(self) -> dict[str, Watcher]:
+        """What follows the judged welds and raises signals, by the prefix of its arrays in the snapshot."""
+        return {"wear": self.wear, "drift": self.drift}
 
     def save(self, path: Path) -> None:
         """Write the snapshot."""
@@ -92,6 +105,8 @@ class PipelineState:
             list(self.fleet.agvs.values()),
         )
         arrays = {JUDGE_PREFIX + name: array for name, array in self.judge.snapshot().items()}
+        for prefix, watcher in self.watchers.items():
+            arrays |= {f"{prefix}.{name}": array for name, array in watcher.snapshot().items()}
         arrays["meta"] = np.frombuffer(msgspec.json.encode(meta), dtype=np.uint8)
         arrays["seen_ids"] = self.seen_ids.snapshot()
         arrays["seen_times"] = self.seen_times.snapshot()
@@ -115,6 +130,8 @@ class PipelineState:
                 "Set it back, or move the file away to learn anew"
             )
         _restore_judge(state.judge, arrays)
+        for prefix, watcher in state.watchers.items():
+            watcher.restore(_part(arrays, f"{prefix}."))
         state.bodies.restore(meta.bodies)
         state.seen_ids = Seen(config.judge.remember_ids, arrays["seen_ids"].tolist())
         state.seen_times = Seen(config.judge.remember_ids, arrays["seen_times"].tolist())
@@ -132,8 +149,26 @@ def load_judge(path: Path) -> WeldJudge:
     return judge
 
 
+def load_wear(path: Path, config: Config) -> WearTracker:
+    """Return the electrodes of a snapshot, for reading. Raises `StateError`."""
+    arrays, _ = _read(path)
+    wear = WearTracker(wear_settings(config))
+    wear.restore(_part(arrays, "wear."))
+    return wear
+
+
+def wear_settings(config: Config) -> WearSettings:
+    """Return what electrode wear is measured against."""
+    judge, wear = config.judge, config.wear
+    return WearSettings(judge.limit_sigma, judge.conditioning_n, wear.density_loss, wear.warn_welds)
+
+
 def _restore_judge(judge: WeldJudge, arrays: dict[str, np.ndarray]) -> None:
-    judge.restore({name.removeprefix(JUDGE_PREFIX): a for name, a in arrays.items() if name.startswith(JUDGE_PREFIX)})
+    judge.restore(_part(arrays, JUDGE_PREFIX))
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], _Meta]:

@@ -1,9 +1,9 @@
 """One change in each of many series: how much likelier it is than none, at every place where it could be.
 
-Series are buckets of time, (G, T); a split after bucket k parts them into [0, k] and [k + 1, T). All are scanned at once
-by cumulative sums. With a penalty that grows with the number of places looked at, the best split is the exact answer to
-"at most one change" (D. M. Hawkins, Journal of the American Statistical Association 72 (1977) 180-186), and repeating
-it on both sides is binary segmentation (A. J. Scott, M. Knott, Biometrics 30 (1974) 507-512).
+Series are buckets of time, (G, T); a split after bucket k parts them into [0, k] and [k + 1, T). All are scanned at
+once by cumulative sums. The best split is the exact answer to "at most one change" (D. M. Hawkins, JASA 72 (1977)
+180-186), and repeating it on both sides is binary segmentation (A. J. Scott, M. Knott, Biometrics 30 (1974) 507-512).
+`ruptures` (BSD, maintained) segments one series at a time and has no binomial cost; here it is thousands at once.
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ the likelihood ratio is a random walk whose maximum is exponential, so that both
 
 
 def rate_ratio(defects: Array, trials: Array) -> Array:
-    """Return the log likelihood ratio (G, T − 1) of a change of a binomial rate after each bucket, from (G, T) counts."""
+    """Return the log likelihood ratio (G, T − 1) of a change of a rate after each bucket, from counts (G, T)."""
     d, n = np.cumsum(defects, axis=1), np.cumsum(trials, axis=1)
     d_all, n_all = d[:, -1:], n[:, -1:]
     d, n = d[:, :-1], n[:, :-1]
     ratio = _binomial(d, n) + _binomial(d_all - d, n_all - n) - _binomial(d_all, n_all)
     # Rounding leaves a little below 0 where both sides have one rate.
-    return np.maximum(ratio, 0.0)
+    return np.asarray(np.maximum(ratio, 0.0), dtype=np.float64)
 
 
 def _binomial(defects: Array, trials: Array) -> Array:
     p = defects / np.maximum(trials, 1)
-    result: Array = xlogy(defects, p) + xlogy(trials - defects, 1 - p)
-    return result
+    return np.asarray(xlogy(defects, p) + xlogy(trials - defects, 1 - p), dtype=np.float64)
 
 
 def mean_ratio(total: Array, n: Array, sigma: Array) -> Array:
@@ -54,12 +53,12 @@ def mean_ratio(total: Array, n: Array, sigma: Array) -> Array:
 
 
 def penalty(series: int, splits: int) -> float:
-    """Return what a log likelihood ratio must exceed, so that all series and splits together seldom find nothing's change.
+    """Return what a log likelihood ratio must exceed to be a finding.
 
-    Each ratio exceeds x with a chance of at most about e^−x (Chernoff), and there are `series` x `splits` of them: the
-    union bound keeps the whole search at `FALSE_FINDINGS`.
+    Each of `series` x `splits` ratios exceeds x by chance with a probability of at most about 2·e^−x (Chernoff, both
+    directions): the union bound keeps the whole search at `FALSE_FINDINGS`.
     """
-    return float(np.log(max(series, 1) * max(splits, 1) / FALSE_FINDINGS))
+    return float(np.log(2 * max(series, 1) * max(splits, 1) / FALSE_FINDINGS))
 
 
 def interval(ratio: Array) -> tuple[int, int]:

@@ -1,8 +1,10 @@
 """Which groups changed, when and by how much: the likeliest change is found, explained away, and the rest searched.
 
 A gun that goes bad shows in its spots, its cell, its programmes and the plant. Its own series shows it best, since the
-others have it diluted or cut up; so the change is given to the series with the most evidence, its welds are set aside
-(or, for a feature, its steps are taken off), and what remains is searched again.
+others have it diluted or cut up; so the change is given to the series with the most evidence. Two bad guns of twelve
+may show best in the plant's; so it is asked whether groups inside it, each paying its own penalty, explain more
+together. The welds of the group that was found are then set aside (or, for a feature, its steps taken off), and what
+remains is searched again.
 """
 
 from __future__ import annotations
@@ -48,13 +50,17 @@ def rate_changes(units: Sequence[Unit], edges_ns: NDArray[np.int64], defects: Ar
     groupings, active = group(units), np.ones(len(units), dtype=np.bool_)
     plant_d, plant_n = defects.sum(axis=0), trials.sum(axis=0)
     found: list[Change] = []
+
+    def ratios(grouping: Grouping, among: NDArray[np.bool_]) -> Array:
+        keep = among[:, None]
+        return scan.rate_ratio(grouping.sums(defects * keep), grouping.sums(trials * keep))
+
     while active.any() and len(found) < MAX_CHANGES and defects.shape[1] > 1:
-        d, n = defects * active[:, None], trials * active[:, None]
-        best = _best(groupings, [scan.rate_ratio(g.sums(d), g.sums(n)) for g in groupings])
+        best = _best(groupings, ratios, active)
         if best is None:
             break
         inside = active & (best.grouping.of_unit == best.row)
-        d, n, members = d[inside], n[inside], _members(units, inside)
+        d, n, members = defects[inside], trials[inside], _members(units, inside)
         ratio = _of_rate(d.sum(axis=0), n.sum(axis=0))
         for start, cut, stop in _pieces(ratio, best.split, d.shape[1], best.least):
             part, before, after = slice(start, stop), slice(start, cut + 1), slice(cut + 1, stop)
@@ -64,15 +70,12 @@ def rate_changes(units: Sequence[Unit], edges_ns: NDArray[np.int64], defects: Ar
             own = scan.rate_ratio(d[:, part], n[:, part])[:, cut - start]
             more = _extra(*(x[:, side].sum(axis=1) for side in (before, after) for x in (d, n)))
             low, high = scan.rate_difference(d1, n1, d2, n2)
-            found.append(
-                _change(
-                    "defect_rate", best, "", edges_ns, (start, cut, ratio(start, stop)), (d1 / n1, d2 / n2), (low, high),
-                    share=min(extra / of_plant, 1.0) if extra * of_plant > 0 else None,
-                    members=_ranked(members, own, more * np.sign(extra)),
-                )
-            )  # fmt: skip
+            share = min(float(extra / of_plant), 1.0) if extra * of_plant > 0 else None
+            ranked = _ranked(members, own, more * np.sign(extra))
+            place, values = (start, cut, ratio(start, stop)), (d1 / n1, d2 / n2)
+            found.append(_change("defect_rate", best, "", edges_ns, place, values, (low, high), share, ranked))
         active &= ~inside
-    return sorted(found, key=lambda change: -change.evidence)[:MAX_CHANGES]
+    return _sorted(found)
 
 
 def mean_changes(
@@ -90,20 +93,20 @@ def mean_changes(
         return []
     groupings = group(units)
     total = z * n
-    counted = [g.sums(n) for g in groupings]
-    sigmas = [
-        np.maximum(scan.step_sigma(g.sums(total), m), CALMEST_SIGMA) for g, m in zip(groupings, counted, strict=True)
-    ]
+    sigma_of = {g.level: np.maximum(scan.step_sigma(g.sums(total), g.sums(n)), CALMEST_SIGMA) for g in groupings}
+
+    def ratios(grouping: Grouping, among: NDArray[np.bool_]) -> Array:
+        keep = among[:, None]
+        ratio = scan.mean_ratio(grouping.sums(total * keep), grouping.sums(n * keep), sigma_of[grouping.level])
+        return np.nan_to_num(ratio)
+
+    everyone = np.ones(len(units), dtype=np.bool_)
     for _ in range(MAX_ROUNDS):
-        ratios = [
-            np.nan_to_num(scan.mean_ratio(g.sums(total), m, sigma))
-            for g, m, sigma in zip(groupings, counted, sigmas, strict=True)
-        ]
-        best = _best(groupings, ratios)
+        best = _best(groupings, ratios, everyone)
         if best is None or len(found) >= MAX_CHANGES:
             break
         inside = best.grouping.of_unit == best.row
-        sigma = float(sigmas[groupings.index(best.grouping)][best.row])
+        sigma = float(sigma_of[best.grouping.level][best.row])
         x, m, members = total[inside].copy(), n[inside], _members(units, inside)
         ratio = _of_mean(x.sum(axis=0), m.sum(axis=0), sigma)
         for start, cut, stop in _pieces(ratio, best.split, x.shape[1], best.least):
@@ -117,13 +120,11 @@ def mean_changes(
             y1, m1, y2, m2 = (y[:, side].sum(axis=1) for side in (before, after) for y in (x, m))
             moved = y2 / np.maximum(m2, 1) - y1 / np.maximum(m1, 1)
             half = scan.mean_difference(sigma, n1, n2)
-            found.append(
-                _change(
-                    "feature", best, feature, edges_ns, (start, cut, ratio(start, stop)), (x1 / n1, x2 / n2),
-                    (step - half, step + half), share=None, members=_ranked(members, own, moved * np.sign(step)),
-                )
-            )  # fmt: skip
-    return sorted(found, key=lambda change: -change.evidence)
+            place, values = (start, cut, ratio(start, stop)), (x1 / n1, x2 / n2)
+            ranked = _ranked(members, own, moved * np.sign(step))
+            bounds = (step - half, step + half)
+            found.append(_change("feature", best, feature, edges_ns, place, values, bounds, None, ranked))
+    return _sorted(found)
 
 
 def _standard(means: Array, counts: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
@@ -138,16 +139,34 @@ def _standard(means: Array, counts: Array) -> tuple[Array, Array, NDArray[np.boo
     return np.nan_to_num(z), n, kept
 
 
-def _best(groupings: Sequence[Grouping], ratios: Sequence[Array]) -> _Best | None:
-    """Return the change with the most evidence of all series, or None when none has any."""
-    best, most = None, 0.0
-    for grouping, ratio in zip(groupings, ratios, strict=True):
-        least = scan.penalty(len(LEVELS) * len(grouping.names), ratio.shape[1])
-        row, split = (int(k) for k in np.unravel_index(int(np.argmax(ratio)), ratio.shape))
+def _best(
+    groupings: Sequence[Grouping], ratios: Callable[[Grouping, NDArray[np.bool_]], Array], among: NDArray[np.bool_]
+) -> _Best | None:
+    """Return the change that explains most of the units `among` (U,), or None when there is no evidence of any."""
+    best, most, where = None, 0.0, among
+    for grouping in groupings:
+        found, evidence, _ = _strongest(grouping, ratios(grouping, among))
         # On a tie the narrower group: the wider one is the same welds then.
-        if ratio[row, split] - least > 0 and ratio[row, split] - least >= most:
-            best, most = _Best(grouping, row, split, least), float(ratio[row, split] - least)
+        if found is not None and evidence >= most:
+            best, most, where = found, evidence, among & (grouping.of_unit == found.row)
+    if best is None:
+        return None
+    for grouping in groupings[LEVELS.index(best.grouping.level) + 1 :]:
+        found, _, together = _strongest(grouping, ratios(grouping, where))
+        if found is not None and together > most:
+            best, most = found, together
     return best
+
+
+def _strongest(grouping: Grouping, ratio: Array) -> tuple[_Best | None, float, float]:
+    """Return the group with the most evidence, that evidence, and the evidence of all groups that have some."""
+    least = scan.penalty(len(LEVELS) * len(grouping.names), ratio.shape[1])
+    split = np.argmax(ratio, axis=1)
+    evidence = np.take_along_axis(ratio, split[:, None], axis=1)[:, 0] - least
+    row = int(np.argmax(evidence))
+    if evidence[row] <= 0:
+        return None, 0.0, 0.0
+    return _Best(grouping, row, int(split[row]), least), float(evidence[row]), float(evidence[evidence > 0].sum())
 
 
 def _of_rate(d: Array, n: Array) -> Callable[[int, int], Array]:
@@ -185,7 +204,6 @@ def _change(
     place: tuple[int, int, Array],
     values: tuple[float, float],
     bounds: tuple[float, float],
-    *,
     share: float | None,
     members: tuple[Unit, ...],
 ) -> Change:
@@ -208,6 +226,13 @@ def _change(
         evidence=float(ratio[cut - start]) - best.least,
         members=members,
     )
+
+
+def _sorted(found: Sequence[Change]) -> list[Change]:
+    """Return the changes with evidence: one between two others may have none left, seen from its neighbours."""
+    return sorted((change for change in found if change.evidence > 0), key=lambda change: -change.evidence)[
+        :MAX_CHANGES
+    ]
 
 
 def _extra(d1: Array | float, n1: Array | float, d2: Array | float, n2: Array | float) -> Array:

@@ -36,10 +36,13 @@ LEAST_RATE = 0.02
 RISE = 5.0
 LEAST_DEFECTS = 3
 """One dip of the mains may spoil two welds of a cell at once: that is no burst."""
-PRIOR_DEFECTS, PRIOR_WELDS = 2, 2000
-"""What is taken for usual before anything is known, as if seen: one defect in a thousand welds."""
+PRIOR_RATE, PRIOR_WELDS = 0.001, 2000
+"""What is taken for usual before anything is known, as if seen in so many welds. A spot begins with what is usual at
+its gun, and a gun with what is usual in its cell, instead."""
 MEMORY_WELDS = 100_000
 """Beyond so many welds the long run counts half: what was usual long ago fades."""
+MOST = 0.75
+"""A spot that has this share of its gun's defects is what went bad, not the gun; likewise a gun in its cell."""
 OVER = 3
 """In units of the chart's step: after so many good welds in a row a burst is over. At the rate that the chart just does
 not mind, such a row has a chance of e^−3."""
@@ -65,7 +68,8 @@ class _Level:
     """The charts of one level, a row each; `C` causes."""
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
-        "judged", "last", "began", "score", "defects", "raised", "known_at", "known_welds", "known_defects", "causes",
+        "judged", "last", "began", "score", "defects", "raised", "usual",
+        "known_at", "known_welds", "known_defects", "causes",
     )  # fmt: skip
 
     def __init__(self, rows: int = 64) -> None:
@@ -83,6 +87,8 @@ class _Level:
         self.defects = np.zeros(rows, dtype=np.int64)
         """(rows,) since `began`."""
         self.raised = np.zeros(rows, dtype=np.bool_)
+        self.usual = np.full(rows, PRIOR_RATE)
+        """(rows,) long-run rate of defects when the score left 0."""
         self.known_at = np.zeros(rows, dtype=np.int64)
         """(rows,) up to where the welds have joined the long run."""
         self.known_welds = np.zeros(rows, dtype=np.int64)
@@ -107,34 +113,33 @@ class _Level:
                 setattr(self, name, np.concatenate((getattr(self, name), getattr(more, name))))
         return found
 
-    def usual(self, row: int) -> float:
-        """Return the long-run rate of defects."""
-        return float((self.known_defects[row] + PRIOR_DEFECTS) / (self.known_welds[row] + PRIOR_WELDS))
-
-    def settle(self, row: int, place: int) -> bool:
-        """Let the good welds before the weld at `place` count; return whether a burst is still raised."""
+    def settle(self, row: int, place: int, prior: float) -> None:
+        """Let the good welds before the weld at `place` count; `prior` is the rate that the wider level has."""
         good = place - 1 - int(self.last[row])
-        m, _ = chart(self.usual(row))
-        if good >= OVER * m:
+        if good >= OVER * chart(float(self.usual[row]))[0]:
             self.raised[row] = False
         self.score[row] = max(0, int(self.score[row]) - good)
         self.last[row] = place - 1
         if not self.score[row]:
             self._join(row, place - 1, int(self.defects[row]))
-        return bool(self.raised[row])
+            known = self.known_defects[row] + prior * PRIOR_WELDS
+            self.usual[row] = known / (self.known_welds[row] + PRIOR_WELDS)
 
     def strike(self, row: int, place: int, cause: int) -> _Burst | None:
         """Take a defect at `place`, settled before; return what has gathered when it reaches the limit."""
-        usual = self.usual(row)
-        m, limit = chart(usual)
+        m, limit = chart(float(self.usual[row]))
         self.score[row] += m - 1
         self.defects[row] += 1
         self.causes[row, cause] += 1
         self.last[row] = place
-        if self.score[row] < limit:
-            return None
+        return self.call(row) if self.score[row] >= limit else None
+
+    def call(self, row: int) -> _Burst:
+        """Raise a burst at the last defect, and return what has gathered."""
+        usual, place = float(self.usual[row]), int(self.last[row])
         burst = _Burst(int(self.defects[row]), place - int(self.began[row]), self.causes[row].copy(), usual)
         # What was called a burst teaches the long run a little, so that a rate that stays becomes the usual one.
+        m, _ = chart(usual)
         self._join(row, place, min(burst.defects, 1 + burst.welds // m))
         self.score[row], self.raised[row] = 0, True
         return burst
@@ -233,15 +238,33 @@ class BurstDetector:
         self._levels = tuple(levels)
 
     def _take(self, defect: _Defect) -> Signal | None:
-        raised = [level.settle(*at) for level, *at in zip(self._levels, defect.rows, defect.places, strict=True)]
+        prior = PRIOR_RATE
+        for level, row, place in zip(self._levels[::-1], defect.rows[::-1], defect.places[::-1], strict=True):
+            level.settle(row, place, prior)
+            prior = float(level.usual[row])
+        raised = [bool(level.raised[row]) for level, row in zip(self._levels, defect.rows, strict=True)]
         told = None
         for k, (level, row, place) in enumerate(zip(self._levels, defect.rows, defect.places, strict=True)):
             if any(raised[:k]):
                 break  # a narrower level has told of it
             burst = level.strike(row, place, defect.cause)
-            if burst is not None and told is None and defect.keys[k] and not any(raised[k:]):
-                told = _signal(k, defect, burst)
+            if burst is None or any(raised[k:]):
+                continue
+            if told is None and defect.keys[k]:
+                told = _signal(*self._narrow(k, burst, defect), defect)
+            else:
+                level.raised[row] = False  # it is the same burst
         return told
+
+    def _narrow(self, at: int, burst: _Burst, defect: _Defect) -> tuple[int, _Burst]:
+        """Return level and burst of the narrowest that has most of the defects: that is what went bad."""
+        while at:
+            level, row = self._levels[at - 1], defect.rows[at - 1]
+            if level.defects[row] < MOST * burst.defects:
+                break
+            self._levels[at].raised[defect.rows[at]] = False
+            at, burst = at - 1, level.call(row)
+        return at, burst
 
 
 @lru_cache(maxsize=1024)
@@ -273,7 +296,7 @@ def _places(level: _Level, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return places
 
 
-def _signal(at: int, defect: _Defect, burst: _Burst) -> Signal:
+def _signal(at: int, burst: _Burst, defect: _Defect) -> Signal:
     level, (spot, gun, cell) = LEVELS[at], defect.keys
     leading = int(np.argmax(burst.causes))
     cause = CAUSE_CODES[leading]

@@ -20,6 +20,7 @@ from models.welds.reference import References
 from models.welds.rules import classify
 from models.welds.sensors import SENSORS
 from models.welds.shape import Bands, Directions
+from models.welds.trained import TrainedModel, refine
 
 VERDICTS = ("ok", "defect", "unjudged")
 OK, DEFECT, UNJUDGED = range(3)
@@ -92,13 +93,20 @@ class Verdicts:
     where not compared."""
     channels: NDArray[np.uint8]
     """(n,) what the curves have: bits of `models.welds.prepare`."""
+    risk: NDArray[np.float32]
+    """(n,) 0..1, of a defect: by the model in use, where it can say, the probability that the weld is not ok; else a
+    mere rank of the distance, 0.5 at the limit. NaN for a weld that neither could look at."""
+    shadow_risk: NDArray[np.float32]
+    """(n,) what the model in the shadow says, NaN where it cannot."""
+    by_model: NDArray[np.bool_]
+    """(n,) the verdict is the model's."""
 
     @classmethod
     def empty(cls, read: Features) -> Verdicts:
         """Return verdicts still to be filled in, for these features."""
         features = read.values
         n = len(features)
-        nan = np.full((4, n), np.nan, dtype=np.float32)
+        nan = np.full((6, n), np.nan, dtype=np.float32)
         return cls(
             features=features,
             z=np.full_like(features, np.nan),
@@ -114,6 +122,9 @@ class Verdicts:
             late=np.zeros(n, dtype=np.bool_),
             shape=np.full((n, 2), np.nan, dtype=np.float32),
             channels=read.channels,
+            risk=nan[4],
+            shadow_risk=nan[5],
+            by_model=np.zeros(n, dtype=np.bool_),
         )
 
 
@@ -127,6 +138,8 @@ class WeldJudge:
         self.directions = Directions()
         self.count = 0
         """Welds judged so far."""
+        self._model: TrainedModel | None = None
+        self._shadow: TrainedModel | None = None
         self._rows: dict[tuple[str, str], int] = {}
         self._conditioning: dict[str, tuple[int, int]] = {}  # gun -> welds left, since (ns)
 
@@ -139,20 +152,28 @@ class WeldJudge:
         """Return (program, row) of every stream of a spot, for reading its references."""
         return [(program, row) for (name, program), row in self._rows.items() if name == spot]
 
+    def use(self, model: TrainedModel | None, shadow: TrainedModel | None) -> None:
+        """Let `model` refine verdicts from now on, and `shadow` say what it would; they are no part of a snapshot."""
+        self._model, self._shadow = model, shadow
+
     def judge(self, batch: WeldBatch) -> Verdicts:
         """Judge a batch in its order and learn from what conforms."""
         features = extract(batch)
         out = Verdicts.empty(features)
         rows, programs = self._find_rows(batch), self.directions.rows(batch.program)
         conditioning = self._count_conditioning(batch)
+        learnt = self._model.probabilities(batch) if self._model else None
+        if self._shadow:
+            out.shadow_risk[:] = 1.0 - self._shadow.probabilities(batch)[:, 0]
         start = 0
         while start < len(batch):
             stop = min(len(batch), start + BLOCK - self.count % BLOCK)
             residual = np.full((stop - start, features.band.shape[1]), np.nan, dtype=np.float32)
             for part in rounds(rows[start:stop]):
                 at = start + part
+                says = None if learnt is None else learnt[at]
                 residual[part] = self._judge_round(
-                    at, rows[at], programs[at], batch.time_ns[at], features, conditioning[at], out
+                    at, rows[at], programs[at], batch.time_ns[at], features, conditioning[at], says, out
                 )
             known = np.flatnonzero(~np.isnan(residual[:, 0]))
             self.directions.keep(self.count + known, programs[start + known], residual[known])
@@ -235,6 +256,7 @@ class WeldJudge:
         time_ns: NDArray[np.int64],
         features: Features,
         conditioning: NDArray[np.bool_],
+        learnt: NDArray[np.float64] | None,
         out: Verdicts,
     ) -> NDArray[np.float32]:
         """Judge at most one weld per stream; return the residuals of those that teach what residuals are like."""
@@ -261,6 +283,11 @@ class WeldJudge:
         verdict[~sound] = UNJUDGED
         code[~sound] = _SENSOR_CODE[sensor[~sound]]
         verdict[code == _CODE["no_current"]] = DEFECT  # nothing to compare is needed: the weld was not made
+        distance = np.where(compared, np.maximum(score, 0), np.nan)
+        risk = distance / (distance + self.settings.limit_sigma)
+        risk[code == _CODE["no_current"]] = 1.0
+        if self._model and learnt is not None:
+            out.by_model[at] = _refine(self._model, learnt, verdict, code, risk)
 
         led = np.where(compared, lead, -1)
         k = np.arange(len(at))
@@ -277,13 +304,32 @@ class WeldJudge:
         out.reference_version[at] = reference.version[rows]
         out.late[at] = late
         out.shape[at] = shape
+        out.risk[at] = risk
 
-        teaches = sound & ~late & ~conditioning & (learning | (verdict == OK))
+        teaches = sound & ~late & ~conditioning & ((verdict == OK) | (learning & (verdict != DEFECT)))
         reference.learn(rows[teaches], values[teaches])
         bands.learn(rows[teaches], band[teaches], features.span_ms[at][teaches])
         compares = teaches & banded
         bands.learn_scores(rows[compares], scores[compares])
         return np.where(compares[:, None], residual, np.float32(np.nan))
+
+
+def _refine(
+    model: TrainedModel,
+    learnt: NDArray[np.float64],
+    verdict: NDArray[np.int8],
+    code: NDArray[np.int8],
+    risk: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Let a model's probabilities (n, C) change verdict, cause and risk in place; return where the verdict is its."""
+    refined = refine(model, learnt, [CAUSE_CODES[k] for k in code])
+    own = refined.decides
+    verdict[own] = np.where(refined.defect[own], DEFECT, OK)
+    found = zip(refined.cause[own], refined.defect[own], strict=True)
+    code[own] = [_CODE[cause] if defect else 0 for cause, defect in found]
+    says = ~np.isnan(refined.risk) & (code != _CODE["no_current"])
+    risk[says] = refined.risk[says]
+    return own
 
 
 def rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

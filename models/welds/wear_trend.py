@@ -112,35 +112,31 @@ class Trends:
         self.gun = Rows(TREND_SPEC)
         self.stream = Rows(STREAM_SPEC, 64)
 
-    def take(self, guns: Ints, streams: Ints, wear: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    def take(self, guns: Ints, streams: Ints, wear: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Take one block of each of the distinct `guns` (n,).
 
         `streams` (n, B) rows, -1 where a block is shorter; `wear` (n, B) welds; `y` (n, B, K) log indicators, NaN where
-        a weld does not say. Returns the block's departure from its streams' means (n, K), NaN where too few say; and
-        (n,) the wear of those that say less their streams' mean wear, and that mean wear.
+        a weld does not say. Returns the level that the block alone shows (n, K), NaN where too few welds say, and the
+        mean wear of those (n,).
         """
         g, s = self.gun, self.stream
-        held = streams >= 0
-        known = held & (s["n"][streams] >= KNOWN_N)
-        away = y - s["mean"][streams]
-        away[~known] = np.nan
+        known = (streams >= 0) & (s["n"][streams] >= KNOWN_N)
         offset = np.where(known, (wear - s["wear"][streams]) / PER, 0.0)
-        count = known.sum(axis=1)
-        middle = offset.sum(axis=1) / np.maximum(count, 1)
-        base = np.where(known, s["wear"][streams], 0.0).sum(axis=1) / np.maximum(count, 1)
-        rest = away - g["level"][guns][:, None] - g["slope"][guns][:, None] * offset[:, :, None]
-        middle_rest, n = _median(rest)
+        count = np.maximum(known.sum(axis=1), 1)
+        x = offset.sum(axis=1) / count
+        base = np.where(known, s["wear"][streams], 0.0).sum(axis=1) / count
+        level = g["level"][guns]
+        rest = y - s["mean"][streams] - level[:, None] - g["slope"][guns][:, None] * offset[:, :, None]
+        rest[~known] = np.nan
+        middle, n = median(rest)
         says = n >= LEAST
-        self._measure(guns, middle_rest, middle, n, says)
-        self._spread(guns, rest, middle_rest, says)
-        enough = count >= LEAST
-        rate = 1.0 / np.minimum(g["blocks"][guns].max(axis=1) + 1, SCATTER_MEMORY_N)
-        g["mean_wear"][guns] += np.where(enough, rate * (base - g["mean_wear"][guns]), 0.0)
-        squares = np.square(offset).sum(axis=1) / np.maximum(count, 1) * PER**2
-        g["reach"][guns] += np.where(enough, rate * (squares - g["reach"][guns]), 0.0)
-        departure = middle_rest + g["level"][guns] * 0  # the median of `rest` is about the old line
+        self._measure(guns, middle, x, n, says)
+        self._spread(guns, rest, middle, says)
+        rate = np.where(says.any(axis=1), 1.0 / np.minimum(g["blocks"][guns].max(axis=1) + 1, SCATTER_MEMORY_N), 0.0)
+        g["mean_wear"][guns] += rate * (base - g["mean_wear"][guns])
+        g["reach"][guns] += rate * (np.square(offset).sum(axis=1) / count * PER**2 - g["reach"][guns])
         self._teach(guns, streams, wear, y)
-        return np.where(says, departure, np.nan), middle * PER, base
+        return np.where(says, level + middle, np.nan), base + x * PER
 
     def _measure(self, guns: Ints, rest: Floats, x: Floats, n: Ints, says: NDArray[np.bool_]) -> None:
         """Kalman step with the innovation `rest` (n, K) at wear offset `x` (n,), per 100 welds."""
@@ -170,7 +166,7 @@ class Trends:
 
     def _spread(self, guns: Ints, rest: Floats, middle: Floats, says: NDArray[np.bool_]) -> None:
         g = self.gun
-        mad, _ = _median(np.abs(rest - middle[:, None]))
+        mad, _ = median(np.abs(rest - middle[:, None]))
         rate = 1.0 / np.minimum(g["blocks"][guns] + 5, SCATTER_MEMORY_N)
         seen = g["scatter"][guns] + rate * (np.square(MAD_TO_SIGMA * mad) - g["scatter"][guns])
         g["scatter"][guns] = np.where(says, seen, g["scatter"][guns])
@@ -226,7 +222,7 @@ class Trends:
         g["dresses_seen"][gun] = n
 
 
-def _median(x: Floats) -> tuple[Floats, Ints]:
+def median(x: Floats) -> tuple[Floats, Ints]:
     """Return the median over axis 1 of (n, B, K) and how many are not NaN, each (n, K); exact in any batch."""
     ordered = np.sort(x, axis=1)  # NaN sorts last
     count = (~np.isnan(x)).sum(axis=1)

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from edge.plant import Plant
 from services.api import documenting, guard, metrics, problems
 from services.api.commands import Commands
-from services.api.context import VERSION, Context
+from services.api.context import Context
 from services.api.live import Hub
 from services.api.pages import Pages
 from services.api.query import check_repeated
@@ -25,6 +25,7 @@ from services.api.routes import plant as plant_routes
 from services.config import Config
 from services.evidence import Evidence
 from services.store.protocol import Store
+from services.version import VERSION
 
 GZIP_FROM_BYTES = 1024
 GZIP_LEVEL = 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 from fastapi import Depends
@@ -15,17 +14,6 @@ from services.api.commands import Commands
 from services.config import Config
 from services.evidence import Evidence
 from services.store.protocol import Store
-
-
-def _version() -> str:
-    try:
-        return version("lineside")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-VERSION = _version()
-"""Of Lineside, as installed; `unknown` when it runs from a checkout that was not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,13 @@ from starlette.websockets import WebSocket
 
 from edge.topics import ROOT
 from services.api.connecting import new_client
-from services.api.context import VERSION, Context
+from services.api.context import Context
 from services.api.outbox import Batch, Outbox, State
 from services.api.overview import rate_message, sources_message
 from services.config import Broker
 from services.store.protocol import StoreError
 from services.times import rfc3339
+from services.version import VERSION
 
 VERDICTS = f"{ROOT}/+/+/+/+/verdict"
 STATUS = f"{ROOT}/+/+/+/+/status"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -72,6 +73,9 @@ class Store(Protocol):
     def weld(self, weld_id: str) -> pa.Table:
         """Return the one row of `schema.WELD` with that id (the newest, should there be several), or none."""
 
+    def welds_of(self, weld_ids: Collection[str]) -> pa.Table:
+        """Return the rows of `schema.WELD` with these ids, of several with one id the newest; in no order."""
+
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict.
 
@@ -95,8 +99,8 @@ class Store(Protocol):
     def agvs(self) -> pa.Table:
         """Return the latest state of every AGV, rows of `schema.AGV`, sorted by agv."""
 
-    def events(self, filters: Filters, limit: int) -> pa.Table:
-        """Return up to `limit` rows of `schema.EVENT`, newest first."""
+    def events(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
+        """Return up to `limit` rows of `schema.EVENT`, newest first by (time_ns, event_id), those before `before`."""
 
     def rejects(self, source: str, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
         """Return up to `limit` rows of `schema.REJECT`, newest first by (seq, item); `source` "" means all."""

@@ -9,11 +9,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from services.api.context import VERSION, Ctx
+from services.api.context import Ctx
 from services.api.documenting import problems_of
 from services.api.live import Hub
 from services.api.problems import RETRY_AFTER_S, ProblemError
 from services.store.protocol import StoreError
+from services.version import VERSION
 
 router = APIRouter(tags=["operation"])
 

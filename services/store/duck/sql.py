@@ -17,7 +17,7 @@ import pyarrow as pa
 from services.store import schema
 from services.store.protocol import Filters
 
-Params = list[str | int]
+Params = list[str | int | list[str]]
 
 BATCH = "batch"
 """The name under which a commit's rows are visible to the statements."""
@@ -97,6 +97,10 @@ _SELECT = {target.name: f"SELECT {_names(target.rows)} FROM {target.name}" for t
 
 AGVS = f"{_SELECT['agv']} ORDER BY agv"
 SOURCES = f"{_SELECT['source']} ORDER BY source"
+WELDS_BY_ID = (
+    f"{_SELECT['weld']} WHERE weld_id IN (SELECT unnest(?)) "
+    "QUALIFY row_number() OVER (PARTITION BY weld_id ORDER BY time_ns DESC, ordinal DESC) = 1"
+)
 WELD_BY_ID = f"{_SELECT['weld']} WHERE weld_id = ? ORDER BY time_ns DESC, ordinal DESC LIMIT 1"
 
 
@@ -112,10 +116,10 @@ def bodies(filters: Filters, limit: int, before: tuple[int, str] | None) -> tupl
     return _page("body", terms, params, ("first_ns", "body"), limit, before)
 
 
-def events(filters: Filters, limit: int) -> tuple[str, Params]:
-    """Return the statement for the newest events."""
+def events(filters: Filters, limit: int, before: tuple[int, str] | None) -> tuple[str, Params]:
+    """Return the statement for one page of events, newest first."""
     terms, params = _terms(filters, "time_ns", (*_PLACE, "kind"))
-    return _page("event", terms, params, ("time_ns", "event_id"), limit, None)
+    return _page("event", terms, params, ("time_ns", "event_id"), limit, before)
 
 
 def rejects(source: str, limit: int, before: tuple[int, int] | None) -> tuple[str, Params]:

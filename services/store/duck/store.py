@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -69,6 +69,10 @@ class DuckStore:
         """Return the weld with that id, or none."""
         return self._read(schema.WELD, sql.WELD_BY_ID, [weld_id])
 
+    def welds_of(self, weld_ids: Collection[str]) -> pa.Table:
+        """Return the welds with these ids, in no order."""
+        return self._read(schema.WELD, sql.WELDS_BY_ID, [sorted(set(weld_ids))])
+
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict in groups and time buckets."""
         rows = schema.tally_schema(by, bucket_ns)
@@ -91,9 +95,9 @@ class DuckStore:
         """Return the latest state of every AGV."""
         return self._read(schema.AGV, sql.AGVS, [])
 
-    def events(self, filters: Filters, limit: int) -> pa.Table:
-        """Return the newest events."""
-        return self._read(schema.EVENT, *sql.events(filters, limit))
+    def events(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
+        """Return one page of events, newest first."""
+        return self._read(schema.EVENT, *sql.events(filters, limit, before))
 
     def rejects(self, source: str, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
         """Return one page of rejects, newest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
@@ -91,6 +91,11 @@ class InfluxStore:
                 return answers.table([newest], schema.WELD)
         return schema.WELD.empty_table()
 
+    def welds_of(self, weld_ids: Collection[str]) -> pa.Table:
+        """Return the welds with these ids, in no order; each is looked up by itself, in its own slot."""
+        found = [self.weld(weld_id) for weld_id in sorted(set(weld_ids))]
+        return pa.concat_tables(found) if found else schema.WELD.empty_table()
+
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict in groups and time buckets."""
         schema.tally_schema(by, bucket_ns)  # raises what `by` and bucket are wrong about
@@ -169,11 +174,11 @@ class InfluxStore:
         """Return the latest state of every AGV."""
         return answers.table(sorted(self._states("agv"), key=lambda row: str(row["agv"])), schema.AGV)
 
-    def events(self, filters: Filters, limit: int) -> pa.Table:
-        """Return the newest events."""
+    def events(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
+        """Return one page of events, newest first."""
         tags = _tags(filters) | ({"kind": filters.kind} if filters.kind else {})
         stream = scan.Stream("event", "event", tags, lambda row: (_int(row["time_ns"]), str(row["event_id"])), BLUR_NS)
-        return answers.table(scan.newest(self._session, stream, _span(filters), limit, None), schema.EVENT)
+        return answers.table(scan.newest(self._session, stream, _span(filters), limit, before), schema.EVENT)
 
     def rejects(self, source: str, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
         """Return one page of rejects, newest first."""

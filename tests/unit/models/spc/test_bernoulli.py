@@ -53,5 +53,5 @@ def test_the_limit_is_the_smallest_that_keeps_quiet(p0: float) -> None:
 
 
 def test_a_step_that_does_not_suit_the_rate_is_refused() -> None:
-    with pytest.raises(ValueError, match="no limit keeps a rate of 0.2 quiet with step 20"):
+    with pytest.raises(ValueError, match=r"no limit keeps a rate of 0\.2 quiet with step 20"):
         limit_for(0.2, 20, 1e12)

@@ -1,0 +1,208 @@
+"""What can be told from the wear lines: forecasts, checks of dresses, and the whole picture of a gun."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import ndtri
+
+from models.welds.wear_forecast import Z95, Line, usual, welds_to
+from models.welds.wear_state import (
+    NEVER,
+    DressCheck,
+    Forecast,
+    GunWear,
+    IndicatorTrend,
+    TrendPoint,
+    WearSettings,
+)
+from models.welds.wear_trend import (
+    BLOCK,
+    FRESH_MEMORY_N,
+    INDICATORS,
+    PER,
+    SCATTER_FLOOR,
+    WALK,
+    Floats,
+    Ints,
+    Rows,
+    Trends,
+)
+
+CHECK_BLOCKS = 3
+"""After a dress, on which it is checked."""
+READY_BLOCKS = 20
+"""Blocks of a gun before its line is believed."""
+LEFT_SHARE = 0.01
+"""The welds of a gun leave their references when wear alone puts this share of them beyond the limit."""
+MEASURABLE = 3.0
+"""A dress is checked on an indicator that had gone this many sigmas of what a dress usually leaves."""
+FALLING = [INDICATORS.index(name) for name in ("r_beta_uohm", "r_end_uohm", "voltage_rms_v")]
+"""Indicators that fall with wear; the current is what the stepper makes of it."""
+VOLTAGE = INDICATORS.index("voltage_rms_v")
+CANDIDATES = (*(("reference", INDICATORS[k]) for k in FALLING), ("density", "voltage_rms_v"))
+
+
+class Report:
+    """Reads the state of a `WearTracker`."""
+
+    def __init__(self, settings: WearSettings, rows: Rows, trends: Trends) -> None:
+        self._settings, self._rows, self._trends = settings, rows, trends
+
+    def wear_limits(self, guns: Ints) -> tuple[Floats, Floats, Floats]:
+        """Return when wear brings guns (n,) to each of `CANDIDATES`: welds (expected, low, high), each (n, 4).
+
+        All infinite (low too) where the line is not known yet.
+        """
+        g = self._trends.gun
+        slope, wear = g["slope"][guns][:, FALLING], self._rows["wear"][guns][:, None] / PER
+        level, mean = g["level"][guns][:, FALLING], g["mean_wear"][guns][:, None] / PER
+        # From the references, which lie at the streams' mean wear, and from a dressed tip.
+        x = np.concatenate((np.repeat(wear - mean, len(FALLING), axis=1), wear), axis=1)
+        both = [*FALLING, VOLTAGE]
+        slopes = g["slope"][guns][:, both]
+        spread = np.sqrt(
+            np.maximum(g["scatter"][guns][:, FALLING], SCATTER_FLOOR**2)
+            + np.square(slope / PER) * g["reach"][guns][:, None]
+        )
+        left = (self._settings.limit_sigma - float(ndtri(1 - LEFT_SHARE))) * spread
+        lost = np.full((len(guns), 1), -math.log1p(-self._settings.density_loss))
+        fresh = g["fresh"][guns][:, [VOLTAGE]]
+        base = np.concatenate((level, level[:, [FALLING.index(VOLTAGE)]] - fresh), axis=1)
+        variance, covariance = g["level_variance"][guns][:, both], g["covariance"][guns][:, both]
+        turning = g["slope_variance"][guns][:, both]
+        own = variance + 2 * x * covariance + np.square(x) * turning
+        own[:, -1] += g["fresh_variance"][guns][:, VOLTAGE] / FRESH_MEMORY_N
+        line = Line(
+            level=-(base + slopes * x),
+            slope=-slopes / PER,
+            level_variance=own,
+            covariance=(covariance + x * turning) / PER,
+            slope_variance=turning / PER**2,
+            walk=np.full_like(x, WALK / BLOCK),
+        )
+        unknown = g["blocks"][guns][:, both] < READY_BLOCKS
+        answers = welds_to(line, np.concatenate((left, lost), axis=1))
+        return tuple(np.where(unknown, np.inf, answer) for answer in answers)  # type: ignore[return-value]
+
+    def routine(self, gun: int) -> tuple[float, float, float]:
+        """Return the usual welds between two dresses, with the 95 % interval of the next; NaN: not known."""
+        past = self._rows["past"][gun]
+        return usual(past[~np.isnan(past)])
+
+    def forecast(self, gun: int, limits: tuple[Floats, Floats, Floats]) -> Forecast | None:
+        """Return the first of the limits of one gun, its `wear_limits` (1, 4) given; None when none is known."""
+        expected, low, high = (part[0] for part in limits)
+        k = int(np.argmin(expected))
+        wear = float(self._rows["wear"][gun])
+        mean, soonest, latest = (max(0.0, welds - wear - 1) for welds in self.routine(gun))
+        if not math.isnan(mean) and mean <= expected[k]:
+            return Forecast("routine", "", mean, min(soonest, float(low.min())), min(latest, float(high.min())))
+        if math.isinf(low.min()):
+            return None
+        soonest, latest = (math.inf if math.isnan(welds) else welds for welds in (soonest, latest))
+        limit, feature = CANDIDATES[k]
+        return Forecast(limit, feature, float(expected[k]), float(low.min()), min(latest, float(high.min())))
+
+    def alarming(self, guns: Ints) -> list[tuple[int, Forecast]]:
+        """Return those of `guns` of whom people should be warned, with the reason.
+
+        That wear may reach its limit within `warn_welds` and before the gun is usually dressed; or that a gun has gone
+        on well beyond where it is usually dressed.
+        """
+        if not len(guns):
+            return []
+        found = []
+        expected, low, high = self.wear_limits(guns)
+        near = low.min(axis=1) <= self._settings.warn_welds
+        for k in range(len(guns)):
+            gun = int(guns[k])
+            wear = float(self._rows["wear"][gun])
+            mean, _, latest = self.routine(gun)
+            if near[k] and np.isfinite(high[k]).any():
+                first = int(np.argmin(expected[k]))
+                if not wear + expected[k, first] >= mean:
+                    limit, feature = CANDIDATES[first]
+                    bounds = float(low[k].min()), float(high[k].min())
+                    found.append((gun, Forecast(limit, feature, float(expected[k, first]), *bounds)))
+                    continue
+            if wear > max(latest, mean + BLOCK):
+                found.append((gun, Forecast("routine", "", 0.0, 0.0, 0.0)))
+        return found
+
+    def check(self, gun: int) -> DressCheck:
+        """Judge the dress that began the stretch which has now had its first blocks, and learn from it."""
+        g, t = self._rows, self._trends.gun
+        before = -g["check_before"][gun]
+        level = g["check_sum"][gun] / g["check_blocks"][gun]
+        after = -(level - t["fresh"][gun])
+        measured = t["noise"][gun] / g["check_blocks"][gun]
+        sigma = np.sqrt(t["fresh_variance"][gun] * (1 + 1 / FRESH_MEMORY_N) + measured)
+        seen = np.where(t["blocks"][gun] >= READY_BLOCKS, before / sigma, -np.inf)[FALLING]
+        seen[np.isnan(after[FALLING])] = -np.inf
+        best = FALLING[int(np.argmax(seen))]
+        told = seen.max() >= MEASURABLE
+        g["checked_ns"][gun], g["check_blocks"][gun] = g["begun_ns"][gun], -1
+        g["checked"][gun] = (best if told else -1, before[best], after[best], sigma[best])
+        check = self.last_check(gun)
+        if check is None:
+            raise AssertionError("a check has just been made")
+        if check.effective is not False:
+            self._trends.learn_fresh(gun, level, measured)
+        return check
+
+    def last_check(self, gun: int) -> DressCheck | None:
+        """Return what the last dress that could be checked did."""
+        g = self._rows
+        if g["checked_ns"][gun] == NEVER:
+            return None
+        best, before, after, sigma = g["checked"][gun].tolist()
+        if best < 0:
+            return DressCheck(int(g["checked_ns"][gun]), "", *([math.nan] * 5))
+        recovered, half = 1 - after / before, Z95 * sigma / before
+        return DressCheck(
+            int(g["checked_ns"][gun]), INDICATORS[int(best)], math.expm1(-before), math.expm1(-after),
+            recovered, recovered - half, recovered + half,
+        )  # fmt: skip
+
+    def gun(self, name: str, row: int) -> GunWear:
+        """Return the whole picture of one gun."""
+        g, t = self._rows, self._trends.gun
+        past_caps = g["past_caps"][row]
+        ready = bool((t["blocks"][row] >= READY_BLOCKS).any())
+        n = int(g["points"][row])
+        return GunWear(
+            gun=name,
+            time_ns=int(g["time_ns"][row]),
+            wear=int(g["wear"][row]) + 1,
+            counted=bool(g["counter"][row] >= 0),
+            dressed_ns=_moment(g["begun_ns"][row]),
+            dresses=int(g["dresses"][row]),
+            caps_ns=_moment(g["cap_ns"][row]),
+            caps_welds=int(g["cap_welds"][row]),
+            routine=self.routine(row),
+            dresses_per_cap=float(np.nanmedian(past_caps)) if not np.isnan(past_caps).all() else math.nan,
+            ready=ready,
+            trends=tuple(self._trend(row, k) for k in range(len(INDICATORS))) if ready else (),
+            points=tuple(
+                TrendPoint(float(wear), tuple(np.expm1(change).tolist()))
+                for wear, change in zip(g["point_wear"][row, :n], g["point_change"][row, :n], strict=True)
+            ),
+            forecast=self.forecast(row, self.wear_limits(np.array([row]))),
+            check=self.last_check(row),
+        )
+
+    def _trend(self, row: int, k: int) -> IndicatorTrend:
+        t = self._trends.gun
+        slope, half = float(t["slope"][row, k]), Z95 * math.sqrt(t["slope_variance"][row, k])
+        change = t["level"][row, k] - t["fresh"][row, k] + slope * float(self._rows["wear"][row]) / PER
+        known = t["blocks"][row, k] >= READY_BLOCKS
+        per_100, low, high, now = (
+            math.expm1(x) if known else math.nan for x in (slope, slope - half, slope + half, change)
+        )
+        return IndicatorTrend(INDICATORS[k], per_100, low, high, now)
+
+
+def _moment(time_ns: np.int64) -> int | None:
+    return None if time_ns == NEVER else int(time_ns)
