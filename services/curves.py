@@ -131,8 +131,10 @@ class CurveReader:
             return np.asarray(value.values.to_numpy(zero_copy_only=False)) if value.is_valid else None
 
         current, voltage = column("current_ka"), column("voltage_v")
-        if current is None or voltage is None:
+        if voltage is None:
             return None
+        if current is None:
+            current = np.full(len(voltage), np.nan, dtype=np.float32)
         dt_us = int(table["dt_us"][row].as_py())
         return Curve(dt_us, current, voltage, column("force_kn"), column("displacement_mm"))
 
@@ -191,7 +193,7 @@ def _table(ordinals: NDArray[np.int64], welds: WeldBatch) -> pa.Table:
             pa.array(welds.program, pa.string()),
             pa.array(welds.time_ns),
             pa.array(welds.dt_us),
-            curves(welds.current_ka, optional=False),
+            curves(welds.current_ka, optional=True),
             curves(welds.voltage_v, optional=False),
             curves(welds.force_kn, optional=True),
             curves(welds.displacement_mm, optional=True),

@@ -15,6 +15,7 @@ class Curve:
 
     dt_us: int
     current_ka: NDArray[np.float32]
+    """NaN throughout when the source has no such channel."""
     voltage_v: NDArray[np.float32]
     force_kn: NDArray[np.float32] | None
     displacement_mm: NDArray[np.float32] | None

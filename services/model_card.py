@@ -197,12 +197,11 @@ def _family(family: FamilyCard) -> str:
         figures = (row.recall, row.precision, row.auc, row.named)
         cells = [row.label, row.cause, str(row.n), str(row.spots), *(_figure(value) for value in figures)]
         lines.append(f"| {' | '.join(cells)} |")
-    good, faulty = family.forward_n
+    (good, faulty), forward = family.forward_n, f"AUC {_figure(family.forward)}"
     lines += [
         "",
         f"- Any fault against ok: AUC {_figure(family.all_faults)}.",
-        f"- Later welds by models of earlier welds of other groups ({good} good, {faulty} faulty): AUC "
-        + f"{_figure(family.forward)}.",
+        f"- Later welds by models of earlier welds of other groups ({good} good, {faulty} faulty): {forward}.",
         f"- False alarms among good welds: {_figure(family.false_alarms)}.",
         f"- Labelled welds it could say nothing of: {family.unsaid}.",
         f"- Brier score {family.brier:.4f}; always saying the share of faults gives {family.brier_base:.4f}.",

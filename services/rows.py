@@ -19,6 +19,7 @@ from models.welds.batch import WeldBatch
 from models.welds.bodies import Body, BodyTracker
 from models.welds.features import FEATURES
 from models.welds.judge import CAUSE_CODES, VERDICTS, Verdicts
+from models.welds.prepare import CHANNELS
 from services.state import SourceCount
 from services.store import schema
 
@@ -29,6 +30,9 @@ MAX_ERRORS = 100
 _VERDICTS = np.array(VERDICTS, dtype=object)
 _CAUSES = np.array(CAUSE_CODES, dtype=object)
 _LEADS = np.array([*FEATURES, ""], dtype=object)  # index -1: none
+_LACKS = np.array(
+    [",".join(name for name, bit in CHANNELS.items() if not channels & bit) for channels in range(16)], dtype=object
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,13 @@ def weld_table(welds: WeldBatch, arrival: Arrival, verdicts: Verdicts) -> pa.Tab
         "value": verdicts.value,
         "centre": verdicts.centre,
         "sigma": verdicts.sigma,
+        "risk": _finite(verdicts.risk),
+        "shadow_risk": _finite(verdicts.shadow_risk),
+        "by_model": verdicts.by_model,
+        "lacks": _LACKS[verdicts.channels],
+        "shape_t2": _finite(verdicts.shape[:, 0]),
+        "shape_q": _finite(verdicts.shape[:, 1]),
+        "cause_scores": [""] * len(welds),
         "reference_n": verdicts.reference_n,
         "reference_version": verdicts.reference_version,
         "late": verdicts.late | welds.historical,

@@ -14,8 +14,8 @@ import numpy as np
 
 from edge.plant import Plant
 from models.fleet.track import Agv, FleetTracker
-from models.welds.bodies import BodyState, BodyTracker
 from models.signals import Watcher
+from models.welds.bodies import BodyState, BodyTracker
 from models.welds.drift import DriftMonitor
 from models.welds.judge import JudgeSettings, WeldJudge
 from models.welds.wear import WearTracker

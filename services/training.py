@@ -182,7 +182,7 @@ def _too_few(family: str, label: NDArray[np.object_], known: dict[str, str]) -> 
     have = ", ".join(f"{n} {name}" for name, n in sorted(count.items()))
     recall, alarms = float(wilson(MIN_FAULT, MIN_FAULT)[0]), float(wilson(0, MIN_GOOD)[1])
     return (
-        f"too few labels in family {family!r} ({have}): expected at least {MIN_GOOD} {GOOD} and {MIN_FAULT} of a fault. "
+        f"too few labels in family {family!r} ({have}): expected {MIN_GOOD} {GOOD} and {MIN_FAULT} of a fault at least. "
         f"{MIN_FAULT} of {MIN_FAULT} found show a recall of {recall:.2f} at least, no alarm on {MIN_GOOD} good welds "
         f"shows {100 * alarms:.0f} % at most; fewer show next to nothing. The references go on judging alone"
     )

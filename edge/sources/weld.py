@@ -64,11 +64,14 @@ class WeldMessage(Struct, Generic[Curve], frozen=True, gc=False):
             unit="µs",
         ),
     ]
-    current_ka: Annotated[Curve, _curve("Welding current, evenly sampled.", "kA")]
-    voltage_v: Annotated[Curve, _curve("Voltage between the electrode tips, as long as the current's curve.", "V")]
-    force_kn: Annotated[Curve | None, _curve("Electrode force, as long as the current's curve.", "kN")] = None
+    voltage_v: Annotated[Curve, _curve("Voltage between the electrode tips, evenly sampled.", "V")]
+    current_ka: Annotated[
+        Curve | None,
+        _curve("Welding current, as long as the voltage's curve; absent only if the source cannot measure it.", "kA"),
+    ] = None
+    force_kn: Annotated[Curve | None, _curve("Electrode force, as long as the voltage's curve.", "kN")] = None
     displacement_mm: Annotated[
-        Curve | None, _curve("Electrode displacement, as long as the current's curve.", "mm")
+        Curve | None, _curve("Electrode displacement, as long as the voltage's curve.", "mm")
     ] = None
     wear_count: Annotated[
         Annotated[int, Meta(ge=0, le=INT64_MAX)] | None,
@@ -115,14 +118,14 @@ def _take(weld: AnyWeld, bounds: ClockBounds, limits: Limits, columns: WeldColum
             check_text(name, f"$.{field}")
     time_ns = bounds.read(weld.time, "$.time")
     longest = limits.max_samples
-    current = curve_bytes(weld.current_ka, "$.current_ka", longest)
+    current = None if weld.current_ka is None else curve_bytes(weld.current_ka, "$.current_ka", longest)
     voltage = curve_bytes(weld.voltage_v, "$.voltage_v", longest)
     force = None if weld.force_kn is None else curve_bytes(weld.force_kn, "$.force_kn", longest)
     displacement = (
         None if weld.displacement_mm is None else curve_bytes(weld.displacement_mm, "$.displacement_mm", longest)
     )
     curves = WeldCurves(current, voltage, force, displacement)
-    samples = len(current) // SAMPLE_BYTES
+    samples = len(voltage) // SAMPLE_BYTES
     _check_lengths(curves, samples)
     wear_count = ABSENT_WEAR if weld.wear_count is None else weld.wear_count
     columns.add(WeldRow(names, time_ns, weld.dt_us, wear_count, bool(weld.historical), samples), curves)
@@ -132,4 +135,4 @@ def _check_lengths(curves: WeldCurves, samples: int) -> None:
     for channel, curve in zip(WeldCurves._fields, curves, strict=True):
         if curve is not None and len(curve) != samples * SAMPLE_BYTES:
             came = count(len(curve) // SAMPLE_BYTES, "sample")
-            raise RefusedError(f"$.{channel}", came, f"{count(samples, 'sample')}, as current_ka has")
+            raise RefusedError(f"$.{channel}", came, f"{count(samples, 'sample')}, as voltage_v has")

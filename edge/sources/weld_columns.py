@@ -29,7 +29,7 @@ class WeldRow(NamedTuple):
 class WeldCurves(NamedTuple):
     """The curves of one weld, each as many little-endian float32 bytes, or None for one that it does not have."""
 
-    current_ka: bytes | memoryview
+    current_ka: bytes | memoryview | None
     voltage_v: bytes | memoryview
     force_kn: bytes | memoryview | None
     displacement_mm: bytes | memoryview | None

@@ -5,6 +5,7 @@ budget of false alarms of the whole plant, counted per judged weld, so that it n
 welds are only counted, and the few defects are taken one by one in their order, which makes any split of the same
 welds into batches give the same signals and the same state.
 
+A rate that is usual for the gun is none for its spots, whatever they were used to; likewise a cell's for its guns.
 One burst is told once. What a raised spot does is not counted at its gun, nor what a raised gun does at its cell; and
 a part of something raised is not told again. A burst is over when the maintenance of the gun is reported, or when so
 many good welds have followed each other that the rate can no longer be what it was.
@@ -125,14 +126,26 @@ class _Level:
             known = self.known_defects[row] + prior * PRIOR_WELDS
             self.usual[row] = known / (self.known_welds[row] + PRIOR_WELDS)
 
-    def strike(self, row: int, place: int, cause: int) -> _Burst | None:
-        """Take a defect at `place`, settled before; return what has gathered when it reaches the limit."""
+    def strike(self, row: int, place: int, cause: int, prior: float) -> _Burst | None:
+        """Take a defect at `place`, settled before with that `prior`; return what has gathered at the limit."""
         m, limit = chart(float(self.usual[row]))
         self.score[row] += m - 1
         self.defects[row] += 1
         self.causes[row, cause] += 1
         self.last[row] = place
-        return self.call(row) if self.score[row] >= limit else None
+        if self.score[row] < limit:
+            return None
+        if prior > self.usual[row] and not self._exceeds(row, prior):
+            self._join(row, place, int(self.defects[row]))
+            self.score[row] = 0
+            return None
+        return self.call(row)
+
+    def _exceeds(self, row: int, usual: float) -> bool:
+        """Tell whether what has gathered would be a burst at another usual rate, too."""
+        m, limit = chart(usual)
+        defects, welds = int(self.defects[row]), int(self.last[row] - self.began[row])
+        return defects * (m - 1) - (welds - defects) >= limit
 
     def call(self, row: int) -> _Burst:
         """Raise a burst at the last defect, and return what has gathered."""
@@ -238,16 +251,16 @@ class BurstDetector:
         self._levels = tuple(levels)
 
     def _take(self, defect: _Defect) -> Signal | None:
-        prior = PRIOR_RATE
+        priors = [PRIOR_RATE]
         for level, row, place in zip(self._levels[::-1], defect.rows[::-1], defect.places[::-1], strict=True):
-            level.settle(row, place, prior)
-            prior = float(level.usual[row])
+            level.settle(row, place, priors[0])
+            priors.insert(0, float(level.usual[row]))
         raised = [bool(level.raised[row]) for level, row in zip(self._levels, defect.rows, strict=True)]
         told = None
         for k, (level, row, place) in enumerate(zip(self._levels, defect.rows, defect.places, strict=True)):
             if any(raised[:k]):
                 break  # a narrower level has told of it
-            burst = level.strike(row, place, defect.cause)
+            burst = level.strike(row, place, defect.cause, priors[k + 1])
             if burst is None or any(raised[k:]):
                 continue
             if told is None and defect.keys[k]:

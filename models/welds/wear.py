@@ -78,7 +78,7 @@ class WearTracker:
             guns = np.array([run.gun for run in runs])
             whole = self._rows["fill"][guns] == BLOCK
             self._take_blocks(guns)
-            # What is found at the end of a block is told at its last weld; a block that a dress cut short tells nothing.
+            # What is found at the end of a block is told at its last weld; one that a dress cut short tells nothing.
             last = {run.gun: int(run.welds[run.at - 1]) for run, is_whole in zip(runs, whole, strict=True) if is_whole}
             raised += self._tell(last, welds)
         return raised
@@ -217,18 +217,28 @@ class WearTracker:
         time_ns, counter = int(batch.time_ns[weld]), int(batch.counter[weld])
         fell = 0 <= counter < g["counter"][gun]
         told = g["due_ns"][gun] != NEVER and time_ns >= g["due_ns"][gun]
-        if not told and g["by_event"][gun] and g["count"][gun] <= NEAR_WELDS:
-            g["base"][gun] = 0
-            return
+        if g["begun_ns"][gun] != NEVER and g["count"][gun] <= NEAR_WELDS:
+            if not told and g["by_event"][gun]:
+                g["base"][gun] = 0  # the counter follows
+                return
+            if told and not fell and not g["by_event"][gun]:
+                self._recognise(gun)  # the event follows
+                return
         self._end(gun)
         g["base"][gun] = counter if told and not fell and g["counter"][gun] >= 0 else 0
         g["before_ns"][gun] = g["time_ns"][gun]
         g["begun_ns"][gun] = g["due_ns"][gun] if told else time_ns
         g["by_event"][gun] = told
-        if told and g["due_cap"][gun]:
-            self._new_caps(gun, int(g["due_ns"][gun]))
         if told:
-            g["due_ns"][gun], g["due_cap"][gun] = NEVER, False
+            self._recognise(gun)
+
+    def _recognise(self, gun: int) -> None:
+        """Take the event that is due as the one that began the present tips."""
+        g = self._rows
+        g["by_event"][gun] = True
+        if g["due_cap"][gun]:
+            self._new_caps(gun, int(g["due_ns"][gun]))
+        g["due_ns"][gun], g["due_cap"][gun] = NEVER, False
 
     def _end(self, gun: int) -> None:
         """Close what is known of the tips as they were, and note what their dress must undo."""

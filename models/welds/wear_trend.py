@@ -45,8 +45,13 @@ TURN = 0.003**2
 PER = 100.0
 """Slopes are kept per so many welds."""
 _START = {
-    "level_variance": 0.02**2, "slope_variance": 0.05**2, "noise": 0.01**2, "scatter": 0.02**2, "fresh_variance": 0.02**2,
-}  # fmt: skip
+    "level_variance": 0.02**2,
+    "slope_variance": 0.05**2,
+    "noise": 0.01**2,
+    "scatter": 0.02**2,
+    "fresh_variance": 0.02**2,
+}
+"""Variances of logarithms: what is thought likely before anything was seen."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -84,6 +84,13 @@ class Store(Protocol):
         weld are absent; without `by` and bucket there is always one row. Sorted by bucket, then by the groups.
         """
 
+    def means(self, filters: Filters, feature: str, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+        """Average a feature over the welds that have it, whatever their verdict.
+
+        Columns: the `by` columns (of `schema.MEAN_GROUPS`), `bucket_ns` as in a tally, `n` (int64, welds) and `mean`
+        (float64). Of the filters only place and time apply. Groups without such a weld are absent. Sorted as a tally.
+        """
+
     def bodies(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
         """Return up to `limit` rows of `schema.BODY`, newest first by (first_ns, body), those before `before`.
 

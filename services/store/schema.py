@@ -41,6 +41,13 @@ WELD = _schema(
         ("value", pa.float32()),  # of the lead feature
         ("centre", pa.float32()),  # its reference
         ("sigma", pa.float32()),
+        ("risk", pa.float32()),  # 0..1 of a defect: a model's probability, or a mere rank; null when not looked at
+        ("shadow_risk", pa.float32()),  # what the model in the shadow says; null where there is none
+        ("by_model", pa.bool_()),  # the verdict is the model's
+        ("lacks", pa.string()),  # channels that the curve has not, e.g. "current,displacement"
+        ("shape_t2", pa.float32()),  # distance of the whole curve, sigmas; null when not compared
+        ("shape_q", pa.float32()),  # likewise
+        ("cause_scores", pa.string()),  # JSON object: cause -> score 0..1; "" when nothing was compared
         ("reference_n", pa.int64()),  # welds the reference had learnt from
         ("reference_version", pa.int64()),
         ("late", pa.bool_()),  # older than what its stream had already judged, or marked historical
@@ -65,6 +72,23 @@ def tally_schema(by: tuple[str, ...], bucket_ns: int) -> pa.Schema:
         raise ValueError(f"bucket_ns is {bucket_ns}; expected 0 (no buckets) or more")
     bucket = [("bucket_ns", pa.int64())] if bucket_ns else []
     return _schema([*((name, pa.string()) for name in by), *bucket, *((verdict, pa.int64()) for verdict in VERDICTS)])
+
+
+MEAN_GROUPS = ("site", "area", "line", "cell", "gun", "spot", "program")
+"""What means can be grouped by: where a weld was made, and how."""
+
+
+def means_schema(feature: str, by: tuple[str, ...], bucket_ns: int) -> pa.Schema:
+    """Return the columns of means. Raises `ValueError` when they cannot be given."""
+    if feature not in FEATURES:
+        raise ValueError(f"feature is {feature!r}; expected one of {FEATURES}")
+    if not set(by) <= set(MEAN_GROUPS) or len(set(by)) < len(by):
+        raise ValueError(f"by is {by}; expected names of {MEAN_GROUPS}, each once")
+    if bucket_ns <= 0:
+        raise ValueError(f"bucket_ns is {bucket_ns}; expected more than 0")
+    return _schema(
+        [*((name, pa.string()) for name in by), ("bucket_ns", pa.int64()), ("n", pa.int64()), ("mean", pa.float64())]
+    )
 
 
 BODY = _schema(

@@ -140,8 +140,7 @@ def tally(filters: Filters, by: tuple[str, ...], bucket_ns: int) -> tuple[str, P
     groups = [f'"{column}"' for column in by]
     sorting = list(groups)
     if bucket_ns:
-        # The double remainder rounds down for times before 1970 as well.
-        groups.append(f"time_ns - ((time_ns % {bucket_ns:d}) + {bucket_ns:d}) % {bucket_ns:d} AS bucket_ns")
+        groups.append(_bucket(bucket_ns))
         sorting.insert(0, "bucket_ns")
     text = f"SELECT {', '.join([*groups, _COUNTS])} FROM weld{_where(terms)}"
     if sorting:
@@ -149,10 +148,28 @@ def tally(filters: Filters, by: tuple[str, ...], bucket_ns: int) -> tuple[str, P
     return text, params
 
 
+def means(filters: Filters, feature: str, by: tuple[str, ...], bucket_ns: int) -> tuple[str, Params]:
+    """Return the statement that averages a feature in groups and time buckets."""
+    terms, params = _terms(filters, "time_ns", _PLACE)
+    groups = [f'"{column}"' for column in by]
+    where = _where([*terms, f"{feature} IS NOT NULL"])
+    text = (
+        f"SELECT {', '.join([*groups, _bucket(bucket_ns), f'count(*) AS n, avg({feature}::DOUBLE) AS mean'])} FROM weld"
+    )
+    order = ", ".join(["bucket_ns", *groups])
+    return f"{text}{where} GROUP BY {order} ORDER BY {order}", params
+
+
 def body_tally(since_ns: int | None, until_ns: int | None) -> tuple[str, Params]:
     """Return the statement that counts complete bodies by verdict."""
     terms, params = _terms(Filters(since_ns=since_ns, until_ns=until_ns), "first_ns", ())
     return f"SELECT {_COUNTS} FROM body{_where(['complete', *terms])}", params
+
+
+def _bucket(bucket_ns: int) -> str:
+    """Return the column that says in which bucket a weld lies."""
+    # The double remainder rounds down for times before 1970 as well.
+    return f"time_ns - ((time_ns % {bucket_ns:d}) + {bucket_ns:d}) % {bucket_ns:d} AS bucket_ns"
 
 
 _PLACE = ("site", "area", "line", "cell", "gun", "spot", "program")

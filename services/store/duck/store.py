@@ -78,6 +78,11 @@ class DuckStore:
         rows = schema.tally_schema(by, bucket_ns)
         return self._read(rows, *sql.tally(filters, by, bucket_ns))
 
+    def means(self, filters: Filters, feature: str, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+        """Average a feature in groups and time buckets."""
+        rows = schema.means_schema(feature, by, bucket_ns)
+        return self._read(rows, *sql.means(filters, feature, by, bucket_ns))
+
     def bodies(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
         """Return one page of bodies, newest first."""
         return self._read(schema.BODY, *sql.bodies(filters, limit, before))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -79,6 +79,24 @@ def tally(counts: Counts, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
         for group in sorted(groups, key=lambda group: (group[1], group[0]))
     ]
     return pa.Table.from_pylist(rows, schema=schema.tally_schema(by, bucket_ns))
+
+
+def means(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int, columns: pa.Schema) -> pa.Table:
+    """Return answers that hold a `count` or a `sum` each, by `_field`, as the contract's table of `columns`."""
+    parts: dict[Group, dict[str, float]] = defaultdict(lambda: {"count": 0.0, "sum": 0.0})
+    for answer in answers:
+        values = tuple(decode_tag(answer.get(column, "")) for column in by)
+        parts[values, _bucket(answer, bucket_ns)][answer["_field"]] += float(answer["_value"])
+    rows = [
+        {
+            **dict(zip(by, group[0], strict=True)),
+            "bucket_ns": group[1],
+            "n": round(part["count"]),
+            "mean": part["sum"] / part["count"],
+        }
+        for group, part in sorted(parts.items(), key=lambda item: (item[0][1], item[0][0]))
+    ]
+    return pa.Table.from_pylist(rows, schema=columns)
 
 
 def _bucket(answer: Answer, bucket_ns: int) -> int:

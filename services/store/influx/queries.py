@@ -117,6 +117,20 @@ def verdict_windows(
     return streams[0] if len(streams) == 1 else f"union(tables: [\n{', '.join(streams)}\n])"
 
 
+def feature_windows(
+    feature: str, tags: Mapping[str, str], by: Sequence[str], span: tuple[int, int], every_ns: int
+) -> str:
+    """Return the query for the number of welds that have a feature and its sum, in groups and windows."""
+    keep = _columns(["_field", "_time", "_value", *by])
+    streams = [
+        f"{_points(span, 'weld', feature, tags)}\n"
+        f"|> group(columns: {_columns(by)}) {_windows(every_ns, fn)} |> toFloat()\n"
+        f'|> set(key: "_field", value: "{fn}") |> keep(columns: {keep})'
+        for fn in ("count", "sum")
+    ]
+    return f"union(tables: [\n{', '.join(streams)}\n])"
+
+
 def marks(pattern: str, tags: Mapping[str, str], by: Sequence[str], span: tuple[int, int], every_ns: int) -> str:
     """Return the query for the number of welds by (verdict, cause, body), in groups and windows if `every_ns`."""
     text = _points(span, "weld", "mark", tags, pattern)
@@ -160,8 +174,8 @@ NOT_OK = r'^\["(?:defect|unjudged)",'
 """The regular expression for marks, and rows of welds, that are not ok."""
 
 
-def _windows(every_ns: int) -> str:
-    return f'|> aggregateWindow(every: {every_ns:d}ns, fn: count, createEmpty: false, timeSrc: "_start")'
+def _windows(every_ns: int, fn: str = "count") -> str:
+    return f'|> aggregateWindow(every: {every_ns:d}ns, fn: {fn}, createEmpty: false, timeSrc: "_start")'
 
 
 def _prefix(values: Sequence[str]) -> str:

@@ -128,6 +128,14 @@ class InfluxStore:
             found = self._query(queries.sums("weld", verdicts, tags, own, span))
         return answers.count_fields(found, by, bucket_ns)
 
+    def means(self, filters: Filters, feature: str, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
+        """Average a feature in groups and time buckets."""
+        columns, span = schema.means_schema(feature, by, bucket_ns), _span(filters)
+        if span[0] >= span[1]:
+            return columns.empty_table()
+        found = self._query(queries.feature_windows(feature, _tags(filters), by, span, bucket_ns))
+        return answers.means(found, by, bucket_ns, columns)
+
     def bodies(self, filters: Filters, limit: int, before: tuple[int, str] | None = None) -> pa.Table:
         """Return one page of bodies, newest first."""
         tags = {"slot": points.slot(filters.body)} if filters.body else {}

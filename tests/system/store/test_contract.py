@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,45 @@ def test_tally_counts_as_one_would_by_hand(
         assert store.welds(filters, 7).to_pylist() == expected[:7]
 
 
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(made=rows.some_welds(), asked=st.lists(st.tuples(rows.some_filters, rows.some_mean_by), max_size=4))
+def test_means_are_those_of_the_welds_that_have_the_feature(
+    make_store: MakeStore, made: list[dict[str, Any]], asked: list[tuple[Filters, tuple[str, ...]]]
+) -> None:
+    feature, bucket_ns = "r_beta_uohm", 3 * SECOND
+    store = make_store()
+    made = [row | {feature: None if row["ordinal"] % 3 == 0 else 100.0 + row["ordinal"]} for row in made]
+    store.commit(Commit(cursor=1, welds=welds(made)))
+    for filters, by in asked:
+        place_and_time = replace(filters, cause="", verdict="", body="")
+        groups: dict[tuple[Any, ...], list[float]] = {}
+        for row in made:
+            if keeps(place_and_time, row) and row[feature] is not None:
+                key = (row["time_ns"] // bucket_ns * bucket_ns, tuple(row[name] for name in by))
+                groups.setdefault(key, []).append(row[feature])
+        expected = [
+            {**dict(zip(by, values, strict=True)), "bucket_ns": bucket, "n": len(found)}
+            for (bucket, values), found in sorted(groups.items())
+        ]
+        answer = store.means(filters, feature, by, bucket_ns)
+        assert answer.schema == schema.means_schema(feature, by, bucket_ns)
+        assert answer.drop_columns("mean").to_pylist() == expected
+        means = [sum(found) / len(found) for _, found in sorted(groups.items())]
+        assert answer["mean"].to_pylist() == pytest.approx(means)
+
+
+@pytest.mark.parametrize(
+    ("feature", "by", "bucket_ns"), [("ordinal", (), 1), ("energy_j", ("cause",), 1), ("energy_j", (), 0)]
+)
+def test_means_that_cannot_be_given_are_an_error(
+    store: Store, feature: str, by: tuple[str, ...], bucket_ns: int
+) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        store.means(Filters(), feature, by, bucket_ns)
+
+
 def test_each_filter_alone_and_all_together(store: Store) -> None:
     made = []
     for k in range(24):
@@ -396,6 +436,35 @@ def test_events_are_filtered_and_of_one_moment_kept_apart(store: Store) -> None:
     assert store.events(Filters(), 2).to_pylist() == made[:-3:-1]
     assert store.events(Filters(gun="G1"), 100).to_pylist() == made[1::2][::-1]
     assert len(store.events(Filters(gun="G1", line="L2"), 100)) == 0
+
+
+def test_events_come_page_by_page(store: Store) -> None:
+    made = [
+        filled(schema.EVENT, k, event_id=f"E{k}", time_ns=T0 + k // 3, kind="inspection" if k % 5 else "tip_dress")
+        for k in range(20)
+    ]
+    store.commit(Commit(cursor=1, events=table(made, schema.EVENT)))
+    wanted = sorted(
+        (row for row in made if row["kind"] == "inspection"),
+        key=lambda row: (row["time_ns"], row["event_id"]),
+        reverse=True,
+    )
+    got: list[dict[str, Any]] = []
+    before: tuple[int, str] | None = None
+    while page := store.events(Filters(kind="inspection"), 3, before).to_pylist():
+        got += page
+        before = (page[-1]["time_ns"], page[-1]["event_id"])
+    assert got == wanted
+
+
+def test_many_welds_are_found_by_id_each_once_and_the_newest(store: Store) -> None:
+    made = [weld(k, weld_id=f"{NASTY[k % len(NASTY)]}-{k}") for k in range(30)]
+    again = weld(40, weld_id=made[3]["weld_id"])
+    store.commit(Commit(cursor=1, welds=welds([*made, again])))
+    asked = [made[3]["weld_id"], made[7]["weld_id"], made[7]["weld_id"], made[29]["weld_id"], "none", "'"]
+    found = sorted(store.welds_of(asked).to_pylist(), key=lambda row: row["time_ns"])
+    assert found == [made[7], made[29], again]
+    assert store.welds_of([]).schema == schema.WELD
 
 
 def test_events_are_found_by_their_kind(store: Store) -> None:

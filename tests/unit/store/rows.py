@@ -170,4 +170,5 @@ some_filters = st.builds(
     until_ns=st.one_of(st.none(), _MOMENTS),
 )
 some_by = st.lists(st.sampled_from(schema.TALLY_GROUPS), max_size=3, unique=True).map(tuple)
+some_mean_by = st.lists(st.sampled_from(schema.MEAN_GROUPS), max_size=3, unique=True).map(tuple)
 some_bucket = st.sampled_from([0, 0, SECOND, 3 * SECOND, 3600 * SECOND])

@@ -3,7 +3,7 @@
 import { number, significant } from '../format.js';
 import { t } from '../i18n.js';
 import { palette } from '../theme.js';
-import { phaseName } from '../words.js';
+import { phaseName, quantityUnit } from '../words.js';
 
 const LABEL_GAP_PX = 5;
 const MARK_PX = 4.5;
@@ -106,7 +106,7 @@ export function drawMarks(plot, evidence) {
   }
 
   for (const mark of evidence.marks) {
-    if (mark.kind === 'step') drawStep(context, mark, { x, y, label, ratio });
+    if (mark.kind === 'step') drawStep(context, mark, { x, y, label, ratio, unit: quantityUnit(evidence.trace.quantity) });
     if (mark.kind !== 'beta' || mark.expected_ms === null || mark.expected === null) continue;
     const reach = evidence.reach_sigmas;
     const [left, right] = [x(mark.expected_ms - reach * mark.sigma_ms), x(mark.expected_ms + reach * mark.sigma_ms)];
@@ -117,7 +117,7 @@ export function drawMarks(plot, evidence) {
     context.strokeRect(left, top, right - left, bottom - top);
     context.setLineDash([]);
     const outside = mark.ms < mark.expected_ms - reach * mark.sigma_ms || mark.ms > mark.expected_ms + reach * mark.sigma_ms || Math.abs(mark.value - mark.expected) > reach * mark.sigma;
-    if (outside) label(t('evidence.beta_expected'), x(mark.expected_ms), top, muted);
+    if (outside) label(t('evidence.beta_expected'), x(mark.expected_ms), mark.value > mark.expected ? bottom : top, muted);
   }
   for (const { kind, ms, value } of evidence.marks) {
     if (kind === 'step' || value === null) continue;
@@ -134,7 +134,7 @@ export function drawMarks(plot, evidence) {
 }
 
 /** The step: a bracket from R before it to R after it, with its size and when. */
-function drawStep(context, { ms, value, notable, step }, { x, y, label, ratio }) {
+function drawStep(context, { ms, value, notable, step }, { x, y, label, ratio, unit }) {
   if (!notable) return;
   const { size, stop_ms: stop } = step;
   const colour = palette()['defect-mark'];
@@ -147,5 +147,5 @@ function drawStep(context, { ms, value, notable, step }, { x, y, label, ratio })
   context.lineTo(x(stop), y(value - size));
   context.stroke();
   context.setLineDash([]);
-  label(t('evidence.step_label', { size: significant(size, 2), ms: number(ms) }), x(stop), y(value), palette().defect);
+  label(t('evidence.step_label', { size: `${significant(size, 2)} ${unit}`, ms: number(ms) }), x(stop), y(value), palette().defect);
 }

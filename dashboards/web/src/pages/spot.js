@@ -141,7 +141,14 @@ function weldList(onChoose) {
       keyed(list, items, (weld) => weld.id + weld.curve_kept, (weld) => choiceRow(weld, { onChoose, extra: weld.curve_kept ? null : t('spot.no_curve') }));
     },
     press(id) {
+      const before = list.querySelector('[aria-pressed="true"]')?.parentElement.dataset.weld;
       for (const button of list.querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.parentElement.dataset.weld === id));
+      const row = list.querySelector('[aria-pressed="true"]')?.parentElement;
+      if (!row || id === before) return;
+      const box = list.parentElement; // only this list scrolls, never the page
+      const [top, bottom] = [row.offsetTop - list.offsetTop, row.offsetTop - list.offsetTop + row.offsetHeight];
+      if (top < box.scrollTop) box.scrollTop = top;
+      else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
     },
   };
 }

@@ -52,7 +52,7 @@ export function referencePanel(spot, { onDone }) {
     },
     showEvents(events) {
       none.hidden = events.length > 0;
-      keyed(list, events.slice(0, EVENTS_SHOWN), ({ id }) => id, eventRow);
+      keyed(list, grouped(events).slice(0, EVENTS_SHOWN), ({ event, n }) => `${event.id} ${n}`, eventRow);
     },
   };
 }
@@ -76,12 +76,24 @@ function factsOf(stream) {
   return rows;
 }
 
-function eventRow(event) {
+/** Runs of the same thing at the same gun as one, told by its newest: a gun is dressed every few minutes. */
+function grouped(events) {
+  const groups = [];
+  for (const event of events) {
+    const last = groups.at(-1);
+    const same = last && !event.note && !last.event.note && last.event.kind === event.kind && last.event.gun === event.gun && last.event.spot === event.spot;
+    if (same) last.n += 1;
+    else groups.push({ event, n: 1 });
+  }
+  return groups;
+}
+
+function eventRow({ event, n }) {
   const where = [event.gun, event.program && t('spot.program_of', { program: event.program })].filter(Boolean).join(' · ');
   return h(
     'li',
     {},
-    h('span', { class: 'head' }, h('span', { text: eventName(event.kind) }), where && h('span', { class: 'muted', text: where })),
+    h('span', { class: 'head' }, h('span', { text: eventName(event.kind) }), n > 1 && h('span', { class: 'muted', text: t('reference.times', { n: number(n) }) }), where && h('span', { class: 'muted', text: where })),
     h('time', { class: 'when', datetime: event.time, text: time(event.time) }),
     (event.note || event.by) && h('span', { class: 'why', text: [event.note, event.by && t('reference.by', { name: event.by })].filter(Boolean).join(' — ') }),
   );
