@@ -18,6 +18,11 @@ MAX_SHARE = 0.5
 too little of that label to learn from."""
 FORWARD_SHARE = 0.6
 """Share of the labels, the earliest, that the forward check trains on."""
+MIN_FAULT = 10
+"""Labels of a fault: when all of ten are found, the recall is shown to be 0.72 at least; fewer show next to nothing,
+and each fold must leave enough of them to learn from."""
+MIN_GOOD = 30
+"""Labels of good welds: when none of thirty is called a defect, at most 11 % false alarms are shown."""
 
 Mask = NDArray[np.bool_]
 

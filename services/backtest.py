@@ -1,7 +1,7 @@
 """Recorded welds through the very judge that runs live, in the order of their time.
 
-The input is Parquet with the columns `weld_id, spot, program, time_ns, dt_us, current_ka, voltage_v` and optionally
-`force_kn, wear_count, body` and labels; the output has `id, verdict, cause, risk`.
+The input is Parquet with the columns `weld_id, spot, program, time_ns, dt_us, voltage_v` and optionally `current_ka,
+force_kn, displacement_mm, wear_count, body, gun` and labels; the output has `id, verdict, cause, risk`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.rates import wilson
 from models.scoring import auc
 from models.welds.batch import ABSENT_WEAR, WeldBatch
-from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, VERDICTS, JudgeSettings, Verdicts, WeldJudge
+from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, VERDICTS, JudgeSettings, WeldJudge
 from services.errors import OperatorError
 
 REQUIRED = {
@@ -28,10 +28,16 @@ REQUIRED = {
     "program": pa.string(),
     "time_ns": pa.int64(),
     "dt_us": pa.int64(),
-    "current_ka": pa.list_(pa.float32()),
     "voltage_v": pa.list_(pa.float32()),
 }
-OPTIONAL = {"force_kn": pa.list_(pa.float32()), "wear_count": pa.int64(), "body": pa.string()}
+CURVES = ("current_ka", "force_kn", "displacement_mm")
+"""As long as the voltage, or null, empty or absent: the source has no such channel."""
+OPTIONAL = {
+    **dict.fromkeys(CURVES, pa.list_(pa.float32())),
+    "wear_count": pa.int64(),
+    "body": pa.string(),
+    "gun": pa.string(),
+}
 CHUNK = 4096
 GOOD = "ok"
 """The label of a good weld; every other label is a class of its own."""
@@ -88,11 +94,16 @@ def read_welds(path: Path) -> pa.Table:
         if name in REQUIRED and cast.null_count:
             raise BacktestError(f"{path}: column {name!r} has {cast.null_count} nulls; expected none")
         table = table.set_column(table.column_names.index(name), name, cast)
-    lengths = pc.list_value_length(table["current_ka"])
-    odd = pc.or_(pc.not_equal(lengths, pc.list_value_length(table["voltage_v"])), pc.equal(lengths, 0))
+    samples = pc.list_value_length(table["voltage_v"])
+    odd = pc.equal(samples, 0)
+    for name in set(CURVES) & set(table.column_names):
+        length = pc.fill_null(pc.list_value_length(table[name]), 0)
+        odd = pc.or_(odd, pc.and_(pc.not_equal(length, samples), pc.greater(length, 0)))
     if pc.any(odd).as_py():
         row = pc.index(odd, True).as_py()
-        raise BacktestError(f"{path}: weld {table['weld_id'][row]} has curves of different lengths, or empty ones")
+        raise BacktestError(
+            f"{path}: weld {table['weld_id'][row]} has curves of different lengths, or an empty voltage"
+        )
     if pc.any(pc.less_equal(table["dt_us"], 0)).as_py():
         raise BacktestError(f"{path}: column 'dt_us' has values of 0 or less; expected µs > 0")
     return table.sort_by("time_ns")
@@ -100,49 +111,43 @@ def read_welds(path: Path) -> pa.Table:
 
 def to_batch(table: pa.Table) -> WeldBatch:
     """Return rows of `read_welds` as a batch."""
-    offsets = np.concatenate(([0], np.cumsum(pc.list_value_length(table["current_ka"]).to_numpy()))).astype(np.int64)
+    samples = pc.list_value_length(table["voltage_v"]).to_numpy()
+    offsets = np.zeros(len(table) + 1, dtype=np.int64)
+    np.cumsum(samples, out=offsets[1:])
 
     def flat(name: str) -> NDArray[np.float32]:
+        if name not in table.column_names:
+            return np.full(int(offsets[-1]), np.nan, dtype=np.float32)
         values = pc.list_flatten(table[name]).combine_chunks()
-        return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float32)
+        there = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float32)
+        if len(there) == offsets[-1]:
+            return there
+        has = pc.fill_null(pc.list_value_length(table[name]), 0).to_numpy() > 0
+        result = np.full(int(offsets[-1]), np.nan, dtype=np.float32)
+        result[np.repeat(has, samples)] = there
+        return result
 
-    nan = np.full(int(offsets[-1]), np.nan, dtype=np.float32)
-    force = nan
-    if "force_kn" in table.column_names:
-        force = nan.copy()
-        for k, value in enumerate(table["force_kn"]):
-            if value.is_valid and len(value) == offsets[k + 1] - offsets[k]:
-                force[offsets[k] : offsets[k + 1]] = value.values.to_numpy(zero_copy_only=False)
-    n = len(table)
+    def text(name: str) -> list[str]:
+        found: list[str] = table[name].fill_null("").to_pylist() if name in table.column_names else [""] * len(table)
+        return found
+
     wear = table["wear_count"].fill_null(ABSENT_WEAR).to_numpy() if "wear_count" in table.column_names else None
     return WeldBatch(
         id=table["weld_id"].to_pylist(),
         spot=table["spot"].to_pylist(),
-        gun=[""] * n,
-        body=table["body"].fill_null("").to_pylist() if "body" in table.column_names else [""] * n,
+        gun=text("gun"),
+        body=text("body"),
         program=table["program"].to_pylist(),
         time_ns=table["time_ns"].to_numpy(),
         dt_us=table["dt_us"].to_numpy(),
-        wear_count=np.full(n, ABSENT_WEAR, dtype=np.int64) if wear is None else wear,
-        historical=np.ones(n, dtype=np.bool_),
+        wear_count=np.full(len(table), ABSENT_WEAR, dtype=np.int64) if wear is None else wear,
+        historical=np.ones(len(table), dtype=np.bool_),
         offsets=offsets,
         current_ka=flat("current_ka"),
         voltage_v=flat("voltage_v"),
-        force_kn=force,
-        displacement_mm=nan,
+        force_kn=flat("force_kn"),
+        displacement_mm=flat("displacement_mm"),
     )
-
-
-def risk_of(verdicts: Verdicts, limit_sigma: float) -> NDArray[np.float64]:
-    """Return a risk 0..1 per weld that ranks like the distance: 0.5 at the limit, 1 for a weld without current.
-
-    A weld that was not compared has no distance; its risk is that of a weld at the reference, 0. It is a rank, not a
-    probability: nothing is calibrated.
-    """
-    score = np.nan_to_num(np.maximum(verdicts.score.astype(np.float64), 0.0), nan=0.0)
-    risk: NDArray[np.float64] = score / (score + limit_sigma)
-    risk[verdicts.cause == CAUSE_CODES.index("no_current")] = 1.0
-    return risk
 
 
 def judge_table(table: pa.Table, settings: JudgeSettings, progress: Callable[[int], None] = lambda _: None) -> pa.Table:
@@ -158,7 +163,7 @@ def judge_table(table: pa.Table, settings: JudgeSettings, progress: Callable[[in
                     "id": batch.id,
                     "verdict": [VERDICTS[code] for code in verdicts.verdict],
                     "cause": [CAUSE_CODES[code] for code in verdicts.cause],
-                    "risk": risk_of(verdicts, settings.limit_sigma),
+                    "risk": np.nan_to_num(verdicts.risk.astype(np.float64)),  # nothing is known: no risk is seen
                 }
             )
         )

@@ -51,7 +51,10 @@ class Judge(Struct, frozen=True, forbid_unknown_fields=True):
     """How welds are judged."""
 
     learn_n: Annotated[int, Meta(ge=8, le=1000)] = 20
-    """Welds of a stream before its reference is used; until then its welds are `unjudged: learning`."""
+    """Welds of a stream (spot and programme) before it is judged by itself alone."""
+    prior_streams: Annotated[int, Meta(ge=3, le=1000)] = 5
+    """Streams of a programme that must have learnt before a new one is judged by them; until then its welds are
+    `unjudged: learning`."""
     limit_sigma: Annotated[float, Meta(gt=0)] = 6.0
     """Distance from the reference beyond which a weld is a defect."""
     conditioning_n: Annotated[int, Meta(ge=0)] = 40

@@ -74,7 +74,7 @@ def stream_references(judge: WeldJudge, spot: str) -> list[StreamReference]:
                 centre=reference.centre[row].copy(),
                 sigma=reference.sigma(rows)[0],
                 band_ms=np.linspace(0.0, float(bands.span_ms[row]), BAND_POINTS),
-                band_centre_uohm=bands.centre[row].astype(np.float64),
+                band_centre_uohm=np.where(bands.n[row] > 0, bands.centre[row].astype(np.float64), np.nan),
                 band_sigma_uohm=bands.sigma(rows)[0].astype(np.float64),
             )
         )

@@ -21,6 +21,7 @@ from models.welds.bodies import Body
 from models.welds.judge import OK, VERDICTS, GunEvent
 from services import rows
 from services.curves import CurveArchive, keeps_good
+from services.judge_models import JudgeModels
 from services.seen import fingerprint
 from services.state import PipelineState, SourceCount
 from services.store import schema
@@ -47,10 +48,17 @@ class Intake:
     """Applies decoded messages to the state, in the journal's order."""
 
     def __init__(
-        self, state: PipelineState, plant: Plant, archive: CurveArchive, good_share: float, lock: threading.Lock
+        self,
+        state: PipelineState,
+        plant: Plant,
+        archive: CurveArchive,
+        good_share: float,
+        lock: threading.Lock,
+        models: JudgeModels,
     ) -> None:
         """`lock` is held while the judge's state changes, so that others may read references."""
         self._state, self._plant, self._archive, self._good_share, self._lock = state, plant, archive, good_share, lock
+        self._models = models
 
     def apply(self, decoded: Decoded) -> Outcome:
         """Take one batch; the state is then that after its last message."""
@@ -95,6 +103,7 @@ class Intake:
         with self._lock:
             happened = GunEvent(event.kind, event.time_ns, event.gun, event.program, event.spot)
             self._state.judge.apply(happened)
+            self._models.apply(event)
             for watcher in self._state.watchers.values():
                 watcher.apply(happened)
         self._count_stored(event.source, event.time_ns, event.received_ns, live=False)

@@ -1,7 +1,7 @@
 """Where trained models lie: `<id>.skops`, its card `<id>.json`, and the card for people `<id>.md`, in one folder.
 
-A model's file is written once and never changed: a journal that is replayed finds the model that judged then. Files
-are read by skops, which makes objects of known types only; anything else, a pickle above all, is refused.
+A model's file is written once and never changed: a journal that is replayed finds the model that judged then. A file
+that is not the one its card was written for is not used.
 """
 
 from __future__ import annotations
@@ -9,34 +9,17 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-import warnings
-import zipfile
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import skops.io
-from models.welds.learned import LearnedModel
-from sklearn.exceptions import InconsistentVersionWarning
-from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
-from models.welds.trained import Family, TrainedModel
+from models.welds.trained import TrainedModel
 from services.errors import OperatorError
 from services.files import replace_file
 from services.model_card import ComparisonCard, ModelCard, render
 
-FORMAT = "lineside-weld-model"
-LAYOUT = 1
-MAX_BYTES = 512 * 2**20
-"""Unpacked; a file that claims more is no model of ours."""
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
-TRUSTED: tuple[str, ...] = ()
-"""Types that our models are made of, beyond those that skops trusts by itself (scikit-learn's, numpy's)."""
-_BROKEN = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError, RecursionError,
-    NotImplementedError, zipfile.BadZipFile, UnsupportedTypeException, InconsistentVersionWarning,
-)  # fmt: skip
 
 
 class ModelFileError(OperatorError):
@@ -52,11 +35,13 @@ class ModelRegistry:
 
     def add(self, model: TrainedModel, card: ModelCard) -> ModelCard:
         """Write a model and its card, and return the card with the file's hash. Raises `ModelFileError`."""
+        from services.model_files import dump_model  # noqa: PLC0415 - scikit-learn takes a second to load
+
         path = self._path(model.id, "skops")
         if path.exists():
             raise ModelFileError(f"{path} is there already; a model's file is never changed")
         try:
-            replace_file(path, partial(_dump, model))
+            replace_file(path, lambda fresh: dump_model(model, fresh))
             card = msgspec.structs.replace(card, file_sha256=_sha256(path))
             self._write(card)
         except OSError as error:
@@ -79,6 +64,8 @@ class ModelRegistry:
 
     def load(self, model_id: str) -> TrainedModel:
         """Return a model. Raises `ModelFileError` when it is missing, refused or not the file that its card names."""
+        from services.model_files import load_model  # noqa: PLC0415 - scikit-learn takes a second to load
+
         if not ID.fullmatch(model_id):
             raise ModelFileError(f"model {model_id!r} has no name of ours; expected lower-case letters, digits and -")
         path, card = self._path(model_id, "skops"), self.card(model_id)
@@ -90,6 +77,14 @@ class ModelRegistry:
         if model.id != model_id:
             raise ModelFileError(f"{path} holds model {model.id!r}; expected {model_id!r}")
         return model
+
+    def problem(self, model_id: str) -> str:
+        """Return why a model cannot be used; empty when it can. Files that have not changed are looked at once."""
+        path = self._path(model_id, "skops")
+        try:
+            return _problem(self._folder, model_id, path.stat().st_mtime_ns)
+        except OSError:
+            return f"{path} is missing"
 
     def note(self, model_id: str, comparison: ComparisonCard) -> ModelCard:
         """Add a comparison to a card and return it. Raises `ModelFileError`."""
@@ -113,58 +108,13 @@ class ModelRegistry:
         return self._folder / f"{model_id}.{suffix}"
 
 
-def load_model(path: Path) -> TrainedModel:
-    """Return the model in a file. Raises `ModelFileError` for a file of unknown types, or one that is no model."""
+@lru_cache(maxsize=64)
+def _problem(folder: Path, model_id: str, _mtime_ns: int) -> str:
     try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(info.file_size for info in packed.infolist())
-        if size > MAX_BYTES:
-            raise ModelFileError(f"{path} unpacks to {size} bytes; expected at most {MAX_BYTES}")
-        foreign = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
-        if foreign:
-            raise ModelFileError(f"{path} holds types that no model of Lineside has ({', '.join(foreign)}); not loaded")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", InconsistentVersionWarning)
-            return _restore(skops.io.load(path, trusted=list(TRUSTED)))
-    except UntrustedTypesFoundException as error:
-        raise ModelFileError(f"{path} holds types that are not trusted ({error}); not loaded") from None
-    except _BROKEN as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise ModelFileError(f"{path} is no model that `lineside train` of this version wrote ({why})") from None
-
-
-def _dump(model: TrainedModel, path: Path) -> None:
-    content = {
-        "format": FORMAT,
-        "layout": LAYOUT,
-        "id": model.id,
-        "threshold": model.threshold,
-        "trained_on": "\n".join(sorted(model.trained_on)),
-        "families": [
-            {"name": family.name, "programs": list(family.programs), "state": _state(family)}
-            for family in model.families
-        ],
-    }
-    skops.io.dump(content, path, compression=zipfile.ZIP_DEFLATED)
-
-
-def _state(family: Family) -> dict[str, Any]:
-    if not isinstance(family.model, LearnedModel):
-        raise TypeError(f"family {family.name!r} is judged by a {type(family.model).__name__}; expected a LearnedModel")
-    return family.model.state()
-
-
-def _restore(content: Any) -> TrainedModel:
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError("it is another program's file")
-    if content["layout"] != LAYOUT:
-        raise ValueError(f"it has layout {content['layout']}; this version reads layout {LAYOUT}")
-    families = tuple(
-        Family(str(part["name"]), tuple(part["programs"]), LearnedModel.from_state(part["state"]))
-        for part in content["families"]
-    )
-    trained_on = frozenset(str(content["trained_on"]).split("\n"))
-    return TrainedModel(str(content["id"]), families, float(content["threshold"]), trained_on)
+        ModelRegistry(folder).load(model_id)
+    except ModelFileError as error:
+        return str(error)
+    return ""
 
 
 def _sha256(path: Path) -> str:

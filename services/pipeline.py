@@ -30,7 +30,9 @@ from services.deadletter import DeadLetters
 from services.feed import Feed
 from services.files import replace_file
 from services.intake import Intake, Outcome
+from services.judge_models import JudgeModels
 from services.layout import DataLayout
+from services.models_registry import ModelRegistry
 from services.progress import Progress
 from services.state import PipelineState, StateError
 from services.store import schema
@@ -69,7 +71,8 @@ class Pipeline:
         self.lock = threading.Lock()
         self.state = PipelineState.load(self._layout.state, config, plant)
         self.archive = CurveArchive(self._layout.curves, self.state.next_ordinal)
-        self._intake = Intake(self.state, plant, self.archive, config.archive.good_share, self.lock)
+        models = JudgeModels(self.state.judge, self.state.models, ModelRegistry(self._layout.models), log)
+        self._intake = Intake(self.state, plant, self.archive, config.archive.good_share, self.lock, models)
         judge = config.judge
         self._limits = Limits(judge.max_age_days, judge.max_ahead_s, judge.max_payload_bytes, judge.max_samples)
         self._letters = DeadLetters(self._layout.rejects, config.archive.max_reject_bytes)

@@ -23,9 +23,10 @@ from models.welds.wear_state import WearSettings
 from services.config import Config
 from services.errors import OperatorError
 from services.files import replace_file
+from services.models_in_use import ModelsInUse
 from services.seen import Seen
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the snapshot's layout."""
 JUDGE_PREFIX = "judge."
 
@@ -56,6 +57,7 @@ class _Meta:
     counts: dict[str, SourceCount]
     bodies: BodyState
     agvs: list[Agv]
+    models: ModelsInUse
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class PipelineState:
     """(spot, program, time) of welds taken: what stores know a weld by."""
     fleet: FleetTracker = field(default_factory=FleetTracker)
     counts: dict[str, SourceCount] = field(default_factory=dict)
+    models: ModelsInUse = field(default_factory=ModelsInUse)
     cursor: int = 0
     next_ordinal: int = 1
 
@@ -80,9 +83,16 @@ class PipelineState:
         """Return the state of a pipeline that has seen nothing."""
         judge = config.judge
         return cls(
-            judge=WeldJudge(JudgeSettings(judge.learn_n, judge.limit_sigma, judge.conditioning_n)),
+            judge=WeldJudge(
+                JudgeSettings(
+                    learn_n=judge.learn_n,
+                    prior_streams=judge.prior_streams,
+                    limit_sigma=judge.limit_sigma,
+                    conditioning_n=judge.conditioning_n,
+                )
+            ),
             wear=WearTracker(wear_settings(config)),
-            drift=DriftMonitor(config.spc.alarms_per_hour),
+            drift=DriftMonitor(config.spc.alarms_per_hour, judge.learn_n),
             bodies=BodyTracker(plant.spots, int(plant.body_complete_min * 60e9)),
             seen_ids=Seen(judge.remember_ids),
             seen_times=Seen(judge.remember_ids),
@@ -103,6 +113,7 @@ class PipelineState:
             self.counts,
             self.bodies.snapshot(),
             list(self.fleet.agvs.values()),
+            self.models,
         )
         arrays = {JUDGE_PREFIX + name: array for name, array in self.judge.snapshot().items()}
         for prefix, watcher in self.watchers.items():
@@ -136,7 +147,7 @@ class PipelineState:
         state.seen_ids = Seen(config.judge.remember_ids, arrays["seen_ids"].tolist())
         state.seen_times = Seen(config.judge.remember_ids, arrays["seen_times"].tolist())
         state.fleet.agvs = {agv.agv: agv for agv in meta.agvs}
-        state.counts = meta.counts
+        state.counts, state.models = meta.counts, meta.models
         state.cursor, state.next_ordinal = meta.cursor, meta.next_ordinal
         return state
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 import sklearn
 import skops
-from models.welds.learned import LearnedModel
 from numpy.typing import NDArray
 
 from models.calibration import Threshold, choose_threshold
 from models.rates import wilson
-from models.splits import Split, grouped_split
+from models.splits import MIN_FAULT, MIN_GOOD, Split, grouped_split
 from models.welds.batch import WeldBatch
+from models.welds.learned import LearnedModel
 from models.welds.trained import GOOD, OTHER, Family, TrainedModel
 from services.errors import OperatorError
 from services.model_card import ModelCard, ThresholdCard
@@ -31,11 +31,6 @@ from services.model_figures import family_card
 from services.times import rfc3339
 from services.version import VERSION
 
-MIN_FAULT = 10
-"""Labels of a fault: when all of ten are found, the recall is shown to be 0.72 at least; fewer show next to nothing,
-and each fold must leave enough of them to learn from."""
-MIN_GOOD = 30
-"""Labels of good welds: when none of thirty is called a defect, at most 11 % false alarms are shown."""
 DEFAULT_BUDGET = 0.001
 """One false alarm per 1,000 good welds."""
 

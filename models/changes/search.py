@@ -47,6 +47,8 @@ def rate_changes(units: Sequence[Unit], edges_ns: NDArray[np.int64], defects: Ar
 
     `edges_ns` (T + 1,) bound the buckets; `defects` and `trials` (U, T) are counts per unit and bucket.
     """
+    if not units or defects.shape[1] < 2:
+        return []
     groupings, active = group(units), np.ones(len(units), dtype=np.bool_)
     plant_d, plant_n = defects.sum(axis=0), trials.sum(axis=0)
     found: list[Change] = []
@@ -55,7 +57,7 @@ def rate_changes(units: Sequence[Unit], edges_ns: NDArray[np.int64], defects: Ar
         keep = among[:, None]
         return scan.rate_ratio(grouping.sums(defects * keep), grouping.sums(trials * keep))
 
-    while active.any() and len(found) < MAX_CHANGES and defects.shape[1] > 1:
+    while active.any() and len(found) < MAX_CHANGES:
         best = _best(groupings, ratios, active)
         if best is None:
             break

@@ -35,21 +35,26 @@ class Grouping:
     names: list[str]
     of_unit: NDArray[np.int64]
     """(U,) index into `names`."""
+    order: NDArray[np.int64]
+    """(U,) the units, group by group."""
+    starts: NDArray[np.int64]
+    """(groups,) where each group begins in that order."""
 
     def sums(self, x: Array) -> Array:
         """Return the sums (groups, T) of units' values (U, T)."""
-        out = np.zeros((len(self.names), x.shape[1]))
-        np.add.at(out, self.of_unit, x)
-        return out
+        result: Array = np.add.reduceat(x[self.order], self.starts, axis=0)
+        return result
 
 
 def group(units: Sequence[Unit]) -> list[Grouping]:
-    """Return the groupings of units by each of `LEVELS`."""
+    """Return the groupings of units, of which there is one at least, by each of `LEVELS`."""
     result = []
     for level in LEVELS:
         index: dict[str, int] = {}
-        of_unit = [index.setdefault(unit.name(level), len(index)) for unit in units]
-        result.append(Grouping(level, list(index), np.array(of_unit, dtype=np.int64)))
+        of_unit = np.array([index.setdefault(unit.name(level), len(index)) for unit in units], dtype=np.int64)
+        order = np.argsort(of_unit, kind="stable")
+        starts = np.searchsorted(of_unit[order], np.arange(len(index)))
+        result.append(Grouping(level, list(index), of_unit, order, starts))
     return result
 
 

@@ -83,3 +83,14 @@ def ewma_widening(phi: ArrayLike, lam: float) -> NDArray[np.float64]:
     memory = np.maximum(np.asarray(phi, dtype=np.float64), 0.0) * (1 - lam)
     result: NDArray[np.float64] = np.sqrt((1 + memory) / (1 - memory))
     return result
+
+
+def cusum_widening(phi: ArrayLike) -> NDArray[np.float64]:
+    """Return by how much a CUSUM's decision limit must grow for an AR(1) series; at least 1.
+
+    At one reference value k the run length goes with e^(2kh/σ²), σ² being the long-run variance, (1 + φ)/(1 − φ) that
+    of independent values. Source: R. A. Johnson, M. Bagshaw, Technometrics 16 (1974) 103-112.
+    """
+    memory = np.maximum(np.asarray(phi, dtype=np.float64), 0.0)
+    result: NDArray[np.float64] = (1 + memory) / (1 - memory)
+    return result

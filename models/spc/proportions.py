@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binom, norm
 
 MR_TO_SIGMA = 1.128
 """d₂ for two: the mean moving range of independent normal values over their sigma."""
@@ -17,6 +18,8 @@ class ProportionChart:
 
     rate: NDArray[np.float64]
     """(n,) share of defects, 0..1; NaN in an empty subgroup."""
+    n: NDArray[np.float64]
+    """(n,) trials."""
     centre: float
     """Defects over trials of all subgroups."""
     sigma_z: float
@@ -30,6 +33,21 @@ class ProportionChart:
         """Return the lower and upper limit (n,) at so many sigmas, within 0..1."""
         half = sigmas * self.sigma
         return np.clip(self.centre - half, 0.0, 1.0), np.clip(self.centre + half, 0.0, 1.0)
+
+    def signals(self, sigmas: float) -> NDArray[np.bool_]:
+        """Tell which subgroups (n,) lie beyond the limits, and are as improbable by the binomial distribution itself.
+
+        Where a handful of defects is expected the normal limits alone cry wolf: the distribution is skewed.
+        """
+        known = self.n > 0
+        d = np.where(known, np.rint(np.nan_to_num(self.rate) * self.n), 0.0)
+        tail = np.where(
+            self.z > 0,
+            binom.sf(d - 1, self.n, self.centre),
+            np.where(self.z < 0, binom.cdf(d, self.n, self.centre), 1.0),
+        )
+        result: NDArray[np.bool_] = known & (np.abs(np.nan_to_num(self.z)) > sigmas) & (tail < norm.sf(sigmas))
+        return result
 
 
 def laney(defects: ArrayLike, n: ArrayLike, *, least_sigma_z: float = 0.0) -> ProportionChart:
@@ -59,4 +77,4 @@ def laney(defects: ArrayLike, n: ArrayLike, *, least_sigma_z: float = 0.0) -> Pr
     if varies and len(seen) >= 2:
         sigma_z = max(float(np.abs(np.diff(seen)).mean()) / MR_TO_SIGMA, least_sigma_z)
     scaled = z / sigma_z if sigma_z > 0 else z
-    return ProportionChart(rate=rate, centre=centre, sigma_z=sigma_z, sigma=binomial * sigma_z, z=scaled)
+    return ProportionChart(rate=rate, n=trials, centre=centre, sigma_z=sigma_z, sigma=binomial * sigma_z, z=scaled)

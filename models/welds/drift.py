@@ -89,10 +89,14 @@ class DriftMonitor:
     PAIR_ARRAYS: ClassVar[tuple[str, ...]] = ("sums", "counts")
     """One row per pair of programme and gun."""
 
-    def __init__(self, alarms_per_hour: float) -> None:
-        """Watch so that chance alone raises about `alarms_per_hour` signals over the whole plant."""
+    def __init__(self, alarms_per_hour: float, learn_n: int) -> None:
+        """Watch so that chance alone raises at most about `alarms_per_hour` signals over the whole plant.
+
+        Distances from a reference of fewer than `learn_n` welds are passed over: they may be from the programme's
+        other spots, and say where a spot stands among them, not that it moves.
+        """
         width, variance = len(WATCHED), ewma_sigma(LAMBDA) ** 2
-        self._alarms_per_hour = alarms_per_hour
+        self._alarms_per_hour, self._learn_n = alarms_per_hour, learn_n
         self._rows: dict[tuple[str, str], int] = {}
         self._groups: dict[tuple[str, str], int] = {}  # ("gun" or "program", name)
         self._pairs: dict[tuple[int, int], int] = {}  # (programme's group, gun's group)
@@ -128,7 +132,7 @@ class DriftMonitor:
     def add(self, welds: WeldBatch, verdicts: Verdicts) -> list[Raised]:
         """Take welds as they were judged, in their order; return the excursions that began, in the order of welds."""
         z = np.clip(verdicts.z[:, _COLUMNS].astype(np.float64), -WINSOR_SIGMA, WINSOR_SIGMA)
-        z[verdicts.late] = np.nan
+        z[verdicts.late | (verdicts.reference_n < self._learn_n)] = np.nan
         z = np.rint(z * _EXACT) / _EXACT
         found: list[Raised] = []
         start = 0

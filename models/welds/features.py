@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.welds.batch import WeldBatch
+from models.welds.inductance import compensate, estimate_uh
 from models.welds.prepare import Part, prepare
 from models.welds.sensors import CLIPPED_SHARE_CURRENT, CLIPPED_SHARE_VOLTAGE, SENSORS, check, is_clipped
 from models.welds.signal import (
@@ -90,6 +91,8 @@ class Features:
     core of the main pulse, NaN without one."""
     span_ms: NDArray[np.float32]
     """(n,) length of the core, ms."""
+    loop_uh: NDArray[np.float32]
+    """(n,) inductance of the pick-up's loop that this weld shows, NaN where it does not."""
 
     @classmethod
     def empty(cls, n: int) -> Features:
@@ -100,11 +103,16 @@ class Features:
             channels=np.zeros(n, dtype=np.uint8),
             band=np.full((n, BAND_POINTS), np.nan, dtype=np.float32),
             span_ms=np.zeros(n, dtype=np.float32),
+            loop_uh=np.full(n, np.nan, dtype=np.float32),
         )
 
 
-def extract(batch: WeldBatch) -> Features:
-    """Reduce the curves of a batch to features, sensor checks and the resistance on a fixed grid."""
+def extract(batch: WeldBatch, loop_uh: NDArray[np.float32] | None = None) -> Features:
+    """Reduce the curves of a batch to features, sensor checks and the resistance on a fixed grid.
+
+    `loop_uh` (n,) is the inductance of each weld's pick-up (`models.welds.inductance`), µH; without it 0.
+    """
+    loop_uh = np.zeros(len(batch), dtype=np.float32) if loop_uh is None else loop_uh
     out = Features.empty(len(batch))
     start = 0
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # hostile samples give NaN or inf, never a stop
@@ -113,23 +121,26 @@ def extract(batch: WeldBatch) -> Features:
             stop = max(start + 1, int(np.searchsorted(batch.offsets, limit, side="right")) - 1)
             parts, out.channels[start:stop], broken = prepare(batch.take(start, stop))
             for part in parts:
-                _read(part, start + part.welds, out)
+                at = start + part.welds
+                _read(part, at, loop_uh[at], out)
             out.sensor[start + np.flatnonzero(broken)] = SENSORS.index("gap")
             start = stop
     return out
 
 
-def _read(part: Part, at: NDArray[np.int64], out: Features) -> None:
+def _read(part: Part, at: NDArray[np.int64], loop_uh: NDArray[np.float32], out: Features) -> None:
     """Read the welds of a part, which are those `at` in `out`."""
     batch, n = part.batch, len(part.batch)
     starts = batch.offsets[:-1]
+    dt_ms = (batch.dt_us / 1000.0).astype(np.float32)
     voltage = batch.voltage_v
+    if part.direct:
+        voltage = compensate(batch.current_ka, voltage, batch.offsets, dt_ms, loop_uh)
     size_u = np.abs(voltage)
     # Without a current channel the voltage says when current flows, and its curve stands in for the resistance's.
     current = size_u if part.voltage_only else batch.current_ka
     settled = SETTLED_SHARE_VOLTAGE if part.voltage_only else SETTLED_SHARE
     pulses = find_pulses(current, batch.offsets, settled)
-    dt_ms = (batch.dt_us / 1000.0).astype(np.float32)
     values = np.full((n, len(FEATURES)), np.nan, dtype=np.float32)
     conducting = np.add.reduceat(pulses.conducting, starts, dtype=np.int32)
     values[:, AT["weld_time_ms"]] = conducting * dt_ms
@@ -150,6 +161,12 @@ def _read(part: Part, at: NDArray[np.int64], out: Features) -> None:
         _core(batch, current, resistance, core, start, stop, dt_ms[core], values, part.voltage_only)
         out.band[at[core]] = _grid(resistance, start, stop)
         out.span_ms[at[core]] = (stop - start - 1) * dt_ms[core]
+        if part.direct:
+            tail = _tail(stop - start, dt_ms[core])  # before the last of it, as there the current may already fall
+            level = _mean(resistance, stop - 2 * tail, stop - tail)
+            out.loop_uh[at[core]] = estimate_uh(
+                current, batch.voltage_v, level, stop, batch.offsets[1:][core], dt_ms[core]
+            )
     out.values[at] = values
     out.sensor[at] = check(
         np.maximum.reduceat(size_u, starts),
@@ -180,8 +197,7 @@ def _whole_weld(
         fraction = over(np.add, voltage, start, stop) / over(np.add, current, start, stop)
         values[on, AT["r_first_uohm"]] = _K * fraction
     if np.isfinite(batch.force_kn[first]).any():
-        mean = over(np.add, batch.force_kn, first, last) / (last - first).astype(np.float32)
-        values[on, AT["force_mean_kn"]] = mean
+        values[on, AT["force_mean_kn"]] = _mean(batch.force_kn, first, last)
     if np.isfinite(batch.displacement_mm[first]).any():
         widest = over(np.maximum, batch.displacement_mm, first, last)
         values[on, AT["expansion_mm"]] = widest - batch.displacement_mm[first]
@@ -204,9 +220,8 @@ def _core(
     """
     length = stop - start
     samples = length.astype(np.float32)
-    tail = np.clip(np.rint(np.float32(END_MS) / dt), 2, np.maximum(2, length // 4)).astype(np.int64)
-    tail_samples = tail.astype(np.float32)
-    end: NDArray[np.float32] = over(np.add, resistance, stop - tail, stop) / tail_samples
+    tail = _tail(length, dt)
+    end = _mean(resistance, stop - tail, stop)
 
     smooth = smooth_core(resistance, start, stop)
     early = np.maximum(1, np.minimum(np.float32(ALPHA_MS) / dt, np.float32(ALPHA_SHARE) * samples)).astype(np.int64)
@@ -230,11 +245,11 @@ def _core(
         put("voltage_step_v", step / _K)
         return
     put("current_rms_ka", _rms(current, start, stop))
-    put("voltage_end_v", over(np.add, np.abs(batch.voltage_v), stop - tail, stop) / tail_samples)
+    put("voltage_end_v", _mean(np.abs(batch.voltage_v), stop - tail, stop))
     put("r_alpha_uohm", alpha)
     put("r_beta_uohm", beta)
     put("t_beta_ms", (beta_at - start).astype(np.float32) * dt)
-    put("r_mean_uohm", over(np.add, resistance, start, stop) / samples)
+    put("r_mean_uohm", _mean(resistance, start, stop))
     put("r_end_uohm", end)
     put("r_drop_uohm", beta - end)
     to_end_ms = (stop - 1 - beta_at).astype(np.float32) * dt
@@ -246,8 +261,21 @@ def _core(
         put("force_step_kn", _force_step(batch.force_kn, step_at, start, stop, dt))
 
 
+def _tail(length: NDArray[np.int64], dt_ms: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return how many samples the end of a core has: 10 ms, at least two, at most a quarter."""
+    tail: NDArray[np.int64] = np.clip(np.rint(np.float32(END_MS) / dt_ms), 2, np.maximum(2, length // 4)).astype(
+        np.int64
+    )
+    return tail
+
+
+def _mean(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
+    mean: NDArray[np.float32] = over(np.add, curve, start, stop) / (stop - start).astype(np.float32)
+    return mean
+
+
 def _rms(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
-    rms: NDArray[np.float32] = np.sqrt(over(np.add, np.square(curve), start, stop) / (stop - start).astype(np.float32))
+    rms: NDArray[np.float32] = np.sqrt(_mean(np.square(curve), start, stop))
     return rms
 
 

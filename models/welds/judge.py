@@ -7,17 +7,22 @@ gives the same verdicts and the same state, bit for bit.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.welds.batch import WeldBatch
 from models.welds.causes import CAUSES
+from models.welds.conditioning import wear_of
 from models.welds.features import Features, extract
+from models.welds.inductance import Loops
+from models.welds.limits import Limits
+from models.welds.noise import Noise
+from models.welds.priors import Priors
 from models.welds.reference import References
-from models.welds.rules import classify
+from models.welds.rules import CHECKS, SCORED, classify, learn
 from models.welds.sensors import SENSORS
 from models.welds.shape import Bands, Directions
 from models.welds.trained import TrainedModel, refine
@@ -27,13 +32,13 @@ OK, DEFECT, UNJUDGED = range(3)
 CAUSE_CODES = ("", *CAUSES)
 _CODE = {cause: code for code, cause in enumerate(CAUSE_CODES)}
 _SENSOR_CODE = np.array([_CODE[name] for name in SENSORS], dtype=np.int8)
-_NEVER = np.iinfo(np.int64).min
-BAND_PREFIX, DIRECTIONS_PREFIX = "band.", "directions."
+BAND_PREFIX, DIRECTIONS_PREFIX, NOISE_PREFIX, LIMITS_PREFIX = "band.", "directions.", "noise.", "limits."
+PRIORS_PREFIX = "priors."
 """Of the names of their arrays in a snapshot."""
 BLOCK = 4096
 """State that spans streams changes after every so many welds and at no other time, whatever the batches."""
 BLOCKS_PER_LEARNING = 16
-"""What residuals have in common is worked out anew after so many blocks; at first after 1, 2, 4 and 8."""
+"""What streams have in common is worked out anew after so many blocks; at first after 1, 2, 4 and 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,22 @@ class JudgeSettings:
     """How welds are judged."""
 
     learn_n: int = 20
-    """Welds of a stream before its reference is used."""
+    """Welds of a stream before it is judged by itself alone."""
+    prior_streams: int = 5
+    """Streams of a programme that must have learnt before others of it are judged by them; until then, and for what
+    they do not know, the welds of a new stream are `unjudged: learning`."""
     limit_sigma: float = 6.0
-    """Distance from the reference beyond which a weld is a defect."""
+    """Distance from the reference beyond which a weld is a defect, until the plant's own scatter is known."""
     conditioning_n: int = 40
     """Welds of a gun after a cap change that are not judged."""
+    false_alarms_per_1000: float = 1.0
+    """Good welds of a thousand that may be called defects; limits follow from it and from how welds scatter."""
+
+
+REFERENCE_KINDS = frozenset(
+    {"program_change", "reference_reset", "reference_pin", "reference_unpin", "spot_exclude", "spot_include"}
+)
+"""Kinds of events that concern references or spots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,9 @@ class GunEvent:
     """Something done at a machine that changes what is normal."""
 
     kind: str
-    """`cap_change` conditions a gun; `program_change` resets references; others are only recorded."""
+    """`cap_change` conditions a gun; `program_change` and `reference_reset` begin new versions of references;
+    `reference_pin` and `reference_unpin`, `spot_exclude` and `spot_include` do what they say; others are only recorded.
+    """
     time_ns: int
     gun: str = ""
     program: str = ""
@@ -100,6 +118,8 @@ class Verdicts:
     """(n,) what the model in the shadow says, NaN where it cannot."""
     by_model: NDArray[np.bool_]
     """(n,) the verdict is the model's."""
+    cause_scores: NDArray[np.float32]
+    """(n, C) by `rules.SCORED`, sum 1: what the references and physics make of the weld; NaN where not compared."""
 
     @classmethod
     def empty(cls, read: Features) -> Verdicts:
@@ -125,7 +145,15 @@ class Verdicts:
             risk=nan[4],
             shadow_risk=nan[5],
             by_model=np.zeros(n, dtype=np.bool_),
+            cause_scores=np.full((n, len(SCORED)), np.nan, dtype=np.float32),
         )
+
+    @classmethod
+    def join(cls, parts: Sequence[Verdicts]) -> Verdicts:
+        """Return the verdicts of several parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 class WeldJudge:
@@ -136,12 +164,17 @@ class WeldJudge:
         self.references = References.empty(settings.learn_n)
         self.bands = Bands.empty()
         self.directions = Directions()
+        self.loops = Loops()
+        self.priors = Priors()
+        self.noise = Noise()
+        self.limits = Limits(len(CHECKS), settings.false_alarms_per_1000 / 1000, settings.limit_sigma)
         self.count = 0
         """Welds judged so far."""
         self._model: TrainedModel | None = None
         self._shadow: TrainedModel | None = None
         self._rows: dict[tuple[str, str], int] = {}
         self._conditioning: dict[str, tuple[int, int]] = {}  # gun -> welds left, since (ns)
+        self._excluded: dict[str, int] = {}  # spot -> since (ns)
 
     @property
     def streams(self) -> list[tuple[str, str]]:
@@ -152,60 +185,111 @@ class WeldJudge:
         """Return (program, row) of every stream of a spot, for reading its references."""
         return [(program, row) for (name, program), row in self._rows.items() if name == spot]
 
+    def excluded_since_ns(self, spot: str) -> int | None:
+        """Return since when the welds of a spot are not judged, or None when they are."""
+        return self._excluded.get(spot)
+
     def use(self, model: TrainedModel | None, shadow: TrainedModel | None) -> None:
         """Let `model` refine verdicts from now on, and `shadow` say what it would; they are no part of a snapshot."""
         self._model, self._shadow = model, shadow
 
     def judge(self, batch: WeldBatch) -> Verdicts:
         """Judge a batch in its order and learn from what conforms."""
-        features = extract(batch)
+        parts, start = [], 0
+        while start < len(batch):
+            stop = min(len(batch), start + BLOCK - self.count % BLOCK)
+            parts.append(self._judge_part(batch.take(start, stop)))
+            start = stop
+        return Verdicts.join(parts) if parts else Verdicts.empty(extract(batch))
+
+    def _judge_part(self, batch: WeldBatch) -> Verdicts:
+        """Judge welds of one block."""
+        features = extract(batch, self.loops.of(batch.gun))
         out = Verdicts.empty(features)
         rows, programs = self._find_rows(batch), self.directions.rows(batch.program)
+        self.references.program[rows] = programs
+        self.priors.reserve(len(self.directions.filled))
+        wear = wear_of(batch.wear_count)
+        excluded = np.array([spot in self._excluded for spot in batch.spot], dtype=np.bool_)
         conditioning = self._count_conditioning(batch)
         learnt = self._model.probabilities(batch) if self._model else None
         if self._shadow:
             out.shadow_risk[:] = 1.0 - self._shadow.probabilities(batch)[:, 0]
-        start = 0
-        while start < len(batch):
-            stop = min(len(batch), start + BLOCK - self.count % BLOCK)
-            residual = np.full((stop - start, features.band.shape[1]), np.nan, dtype=np.float32)
-            for part in rounds(rows[start:stop]):
-                at = start + part
-                says = None if learnt is None else learnt[at]
-                residual[part] = self._judge_round(
-                    at, rows[at], programs[at], batch.time_ns[at], features, conditioning[at], says, out
-                )
-            known = np.flatnonzero(~np.isnan(residual[:, 0]))
-            self.directions.keep(self.count + known, programs[start + known], residual[known])
-            self.count += stop - start
-            if self.count % BLOCK == 0:
-                self._end_block(self.count // BLOCK)
-            start = stop
+        residual = np.full_like(features.band, np.nan)
+        for at in rounds(rows):
+            says = None if learnt is None else learnt[at]
+            residual[at] = self._judge_round(
+                at, rows[at], batch.time_ns[at], wear[at], features, conditioning[at], excluded[at], says, out
+            )
+        known = np.flatnonzero(~np.isnan(residual[:, 0]))
+        self.directions.keep(self.count + known, programs[known], residual[known])
+        self.loops.add(batch.gun, features.loop_uh)
+        self.count += len(batch)
+        if self.count % BLOCK == 0:
+            self._end_block(self.count // BLOCK)
         return out
 
-    def apply(self, event: GunEvent) -> None:
-        """Take note of an event: welds judged from now on are judged in its light."""
-        if event.kind == "cap_change" and self.settings.conditioning_n:
-            self._conditioning[event.gun] = (self.settings.conditioning_n, event.time_ns)
-        elif event.kind == "program_change":
-            rows = [
+    def apply(self, event: GunEvent) -> int:
+        """Take note of an event: welds judged from now on are judged in its light. Return how many streams it concerns.
+
+        A cap change and a dress begin no new versions: references know the wear count, which both set back, and a
+        spot's metal is the same.
+        """
+        match event.kind:
+            case "cap_change":
+                if self.settings.conditioning_n:
+                    self._conditioning[event.gun] = (self.settings.conditioning_n, event.time_ns)
+            case "maintenance":
+                self.loops.forget(event.gun)
+            case "spot_exclude":
+                self._excluded.setdefault(event.spot, event.time_ns)
+            case "spot_include":
+                self._excluded.pop(event.spot, None)
+        if event.kind not in REFERENCE_KINDS:
+            return 0
+        rows = np.array(
+            [
                 row
                 for (spot, program), row in self._rows.items()
-                if program == event.program and event.spot in {"", spot}
-            ]
-            self.references.reset(np.array(rows, dtype=np.int64))
-            self.bands.reset(np.array(rows, dtype=np.int64))
+                if event.spot in {"", spot} and event.program in {"", program}
+            ],
+            dtype=np.int64,
+        )
+        if event.kind in {"program_change", "reference_reset"}:
+            whole = event.kind == "program_change" and not event.spot
+            if whole and len(rows):
+                self.priors.forget(int(self.references.program[rows[0]]))
+            self.references.reset(rows, event.time_ns, event.kind, alone=not whole)
+            self.bands.reset(rows)
+        elif event.kind in {"reference_pin", "reference_unpin"}:
+            self.references.pinned[rows] = event.kind == "reference_pin"
+        return len(rows)
 
     def _end_block(self, blocks: int) -> None:
         if blocks % BLOCKS_PER_LEARNING == 0 or (blocks < BLOCKS_PER_LEARNING and blocks & (blocks - 1) == 0):
             self.directions.learn()
+            self.references.teach(self.priors, self.settings.prior_streams)
+        self.loops.end_block()
+        self.noise.end_block()
+        self.limits.end_block()
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays, from which `restore` goes on to the bit."""
-        text = json.dumps({"streams": self.streams, "conditioning": self._conditioning, "count": self.count})
+        text = json.dumps(
+            {
+                "streams": self.streams,
+                "conditioning": self._conditioning,
+                "excluded": self._excluded,
+                "count": self.count,
+                "loops": self.loops.snapshot(),
+            }
+        )
         state: dict[str, NDArray[np.generic]] = {"keys": np.frombuffer(text.encode(), dtype=np.uint8)}
         state |= self.references.arrays(len(self._rows))
         state |= {BAND_PREFIX + name: array for name, array in self.bands.arrays(len(self._rows)).items()}
+        state |= {PRIORS_PREFIX + name: array for name, array in self.priors.snapshot().items()}
+        state |= {NOISE_PREFIX + name: array for name, array in self.noise.snapshot().items()}
+        state |= {LIMITS_PREFIX + name: array for name, array in self.limits.snapshot().items()}
         return state | {DIRECTIONS_PREFIX + name: array for name, array in self.directions.snapshot().items()}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -216,6 +300,8 @@ class WeldJudge:
         keys = json.loads(bytes(state["keys"].astype(np.uint8)))
         self._rows = {(spot, program): row for row, (spot, program) in enumerate(keys["streams"])}
         self._conditioning = {gun: (left, since) for gun, (left, since) in keys["conditioning"].items()}
+        self._excluded = dict(keys["excluded"])
+        self.loops.restore(keys["loops"])
         rows = max(len(self._rows), 64)
         self.references = References.empty(learn_n, rows)
         for name in References.ARRAYS:
@@ -224,6 +310,9 @@ class WeldJudge:
         for name in Bands.ARRAYS:
             getattr(self.bands, name)[: len(self._rows)] = state[BAND_PREFIX + name]
         self.directions.restore({name.removeprefix(DIRECTIONS_PREFIX): state[name] for name in state})
+        self.priors.restore({name.removeprefix(PRIORS_PREFIX): state[name] for name in state})
+        self.noise.restore({name.removeprefix(NOISE_PREFIX): state[name] for name in state})
+        self.limits.restore({name.removeprefix(LIMITS_PREFIX): state[name] for name in state})
         self.count = keys["count"]
 
     def _find_rows(self, batch: WeldBatch) -> NDArray[np.int64]:
@@ -252,37 +341,34 @@ class WeldJudge:
         self,
         at: NDArray[np.int64],
         rows: NDArray[np.int64],
-        programs: NDArray[np.int64],
         time_ns: NDArray[np.int64],
+        wear: NDArray[np.float64],
         features: Features,
         conditioning: NDArray[np.bool_],
+        excluded: NDArray[np.bool_],
         learnt: NDArray[np.float64] | None,
         out: Verdicts,
     ) -> NDArray[np.float32]:
         """Judge at most one weld per stream; return the residuals of those that teach what residuals are like."""
-        reference, bands = self.references, self.bands
+        reference, bands, programs = self.references, self.bands, self.references.program[rows]
         values, sensor, band = features.values[at], features.sensor[at], features.band[at]
-        late = time_ns <= reference.last_time_ns[rows]
-        reference.last_time_ns[rows] = np.maximum(reference.last_time_ns[rows], time_ns)
+        late = reference.arrive(rows, time_ns)
         sound = sensor == 0
-        learning = reference.learning(rows)
-        centre, sigma = reference.centre[rows], reference.sigma(rows)
-        compared = sound & ~learning & ~conditioning
+        young = reference.learning(rows)
+        expected = reference.expect(rows, values, wear, self.priors)
+        centre, sigma = expected.centre, expected.sigma
+        compared = sound & expected.known & ~conditioning & ~excluded
         z = np.where(compared[:, None], (values - centre) / sigma, np.nan)
         residual = bands.residual(rows, band)
         banded = compared & (bands.n[rows] >= self.settings.learn_n)
         scores = np.where(banded[:, None], self.directions.scores(programs, residual), np.nan)
         usual = self.directions.centre[programs], self.directions.spread[programs]
         shape = bands.distance(rows, scores, usual)
-        cause, lead, score = classify(z, values, centre, self.settings.limit_sigma, shape)
+        found = classify(z, values, centre, shape, self.noise, self.limits)
+        cause, lead, score = found.cause, found.lead, found.ratio * self.settings.limit_sigma
 
-        verdict = np.where(cause != "", DEFECT, OK).astype(np.int8)
-        code = np.array([_CODE[name] for name in cause], dtype=np.int8)
-        for mask, name in ((learning, "learning"), (conditioning, "conditioning")):
-            verdict[mask], code[mask] = UNJUDGED, _CODE[name]
-        verdict[~sound] = UNJUDGED
-        code[~sound] = _SENSOR_CODE[sensor[~sound]]
-        verdict[code == _CODE["no_current"]] = DEFECT  # nothing to compare is needed: the weld was not made
+        unjudged = {"learning": ~expected.known, "conditioning": conditioning, "excluded": excluded}
+        verdict, code = _decide(cause, unjudged, sensor)
         distance = np.where(compared, np.maximum(score, 0), np.nan)
         risk = distance / (distance + self.settings.limit_sigma)
         risk[code == _CODE["no_current"]] = 1.0
@@ -305,13 +391,34 @@ class WeldJudge:
         out.late[at] = late
         out.shape[at] = shape
         out.risk[at] = risk
+        out.cause_scores[at] = found.scores
 
-        teaches = sound & ~late & ~conditioning & ((verdict == OK) | (learning & (verdict != DEFECT)))
-        reference.learn(rows[teaches], values[teaches])
+        # The first welds teach whatever their programme's other spots make of them: this spot may be unlike them.
+        conforms = (verdict == OK) | (young & ~((verdict == DEFECT) & out.by_model[at]))
+        teaches = sound & ~late & ~conditioning & ~excluded & conforms & (young | ~reference.pinned[rows])
+        reference.learn(rows[teaches], values[teaches], wear[teaches], expected.take(teaches), self.priors)
         bands.learn(rows[teaches], band[teaches], features.span_ms[at][teaches])
+        told = compared & ~late & ~young
+        learn(z[told], centre[told], sigma[told], teaches[told], found.checks[told], self.noise, self.limits)
         compares = teaches & banded
         bands.learn_scores(rows[compares], scores[compares])
         return np.where(compares[:, None], residual, np.float32(np.nan))
+
+
+def _decide(
+    cause: NDArray[np.object_], unjudged: Mapping[str, NDArray[np.bool_]], sensor: NDArray[np.int8]
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return verdict and cause code (n,), from the cause found, why nothing can be said, and the sensor check."""
+    verdict = np.where(cause != "", DEFECT, OK).astype(np.int8)
+    code = np.array([_CODE[name] for name in cause], dtype=np.int8)
+    for name, mask in unjudged.items():
+        verdict[mask], code[mask] = UNJUDGED, _CODE[name]
+    broken = sensor != 0
+    verdict[broken] = UNJUDGED
+    code[broken] = _SENSOR_CODE[sensor[broken]]
+    # Nothing to compare is needed to know that a weld was not made; but not of a spot that is not to be judged.
+    verdict[(code == _CODE["no_current"]) & ~unjudged["excluded"]] = DEFECT
+    return verdict, code
 
 
 def _refine(

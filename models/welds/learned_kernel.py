@@ -114,9 +114,7 @@ def _trend(
     return np.hstack((z, np.clip(z[:, first] * z[:, second], -FAR, FAR)))
 
 
-def _similar(
-    x: NDArray[np.float64], landmarks: NDArray[np.float64], noise: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _similar(x: NDArray[np.float64], landmarks: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (n, L) similarity 0..1; a loop over the few inputs keeps the working arrays two-dimensional."""
     squared = np.zeros((len(x), len(landmarks)))
     for k, sigma in enumerate(noise):

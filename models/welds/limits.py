@@ -12,6 +12,8 @@ Histograms hold counts, which are exact in any order; limits change at the end o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,9 +55,13 @@ class Limits:
         self.counts[self.counts.sum(axis=1) > 2 * MEMORY_N] //= 2
         self._set()
 
-    def restore(self, counts: NDArray[np.int64], block: NDArray[np.int64]) -> None:
+    def snapshot(self) -> dict[str, NDArray[np.generic]]:
+        """Return the whole state as plain arrays."""
+        return {"counts": self.counts.copy(), "block": self.block.copy()}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take over a snapshot."""
-        self.counts[...], self.block[...] = counts, block
+        self.counts[...], self.block[...] = state["counts"], state["block"]
         self._set()
 
     def _set(self) -> None:

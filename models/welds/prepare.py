@@ -30,6 +30,8 @@ class Part:
     """(k,) every sample of current (if there is any) and voltage is a number."""
     voltage_only: bool
     """There is no current channel."""
+    direct: bool
+    """The current is direct and recorded: what a loop induces can be seen, and taken off."""
 
 
 def prepare(batch: WeldBatch) -> tuple[list[Part], NDArray[np.uint8], NDArray[np.bool_]]:
@@ -58,14 +60,14 @@ def prepare(batch: WeldBatch) -> tuple[list[Part], NDArray[np.uint8], NDArray[np
         alternating = is_alternating(chosen)
         if alternating.any():
             turning, ac = _select(chosen, alternating, welds)
-            parts.append(Part(turning, to_half_cycles(ac), voltage_only=False))
+            parts.append(Part(turning, to_half_cycles(ac), voltage_only=False, direct=False))
             welds, chosen = _select(chosen, ~alternating, welds)
         if len(chosen):
-            parts.append(Part(welds, _coarse(chosen), voltage_only=False))
+            parts.append(Part(welds, _coarse(chosen), voltage_only=False, direct=True))
     blind = whole & ~some
     if blind.any():
         welds, chosen = _select(batch, blind, at)
-        parts.append(Part(welds, _coarse(chosen), voltage_only=True))
+        parts.append(Part(welds, _coarse(chosen), voltage_only=True, direct=False))
     return parts, channels, ~whole
 
 

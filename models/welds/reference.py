@@ -1,5 +1,9 @@
 """What is normal for each stream (spot x programme): robust, learnt from conforming welds only.
 
+A stream starts from what its programme's other spots are like (`priors`), draws what it knows from its own welds as
+they come, follows electrode wear along a line (`conditioning`), forgets slowly, and never leaves the neighbourhood of
+its anchor: what it was when it had learnt. So no drift, however slow, makes a defect normal.
+
 Every method takes at most one weld per stream, so that the arithmetic is vectorised over rows and a result depends
 on the order of a stream's own welds alone. State is a row in arrays; growth doubles.
 """
@@ -12,7 +16,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from models.welds.conditioning import SLOPE_MAX_SIGMA, doubt, from_mean, slope_of
 from models.welds.features import FEATURES
+from models.welds.priors import Priors
 
 MEMORY_N = 200
 """Welds over which the reference forgets: each new one counts 1/200 once the stream has that many."""
@@ -22,6 +28,18 @@ WINSOR_VARIANCE = 0.97756
 """E[min(z², 2.5²)] of a standard normal z: what the winsorised variance must be divided by."""
 MAD_TO_SIGMA = 1.4826
 """Median absolute deviation of a normal distribution -> its sigma."""
+MEDIAN_VARIANCE = 1.57
+"""Variance of a median of normal values, in units of that of their mean."""
+PRIOR_N = 10
+"""What the programme's other spots scatter counts as so many welds of a stream's own."""
+SMALL_N = 5
+"""Sigma from few welds may be too small by chance: its square is taken (1 + 5/n) times as large."""
+ANCHOR_SIGMA = 3.0
+"""The centre moves from its anchor by at most so many of the anchor's sigmas. Coils differ by about half a sigma."""
+ANCHOR_SPREAD = 1.5
+"""Sigma grows to at most so many times the anchor's."""
+ANCHOR_N = 200
+"""After so many welds, when it has seen several coils and dresses, the reference becomes its own anchor once more."""
 RELATIVE_FLOOR = 0.01
 """Sigma is never taken below 1 % of the centre: the class of the current and voltage sensors (ISO 17657-4)."""
 _FLOORS = {
@@ -33,6 +51,31 @@ _FLOORS = {
 }  # fmt: skip
 ABSOLUTE_FLOOR = np.array([_FLOORS[name] for name in FEATURES])
 """... nor below this, per feature, in its own unit: two samples of time, a quantisation step of the sensors."""
+REASONS = ("first_weld", "program_change", "reference_reset")
+"""Why a version of a reference began."""
+_NEVER = np.iinfo(np.int64).min
+_SETTLE_ROWS = 256
+"""Streams whose first welds are looked at together: enough to be fast, few enough for the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What welds of `n` streams should be like."""
+
+    known: NDArray[np.bool_]
+    """(n,) there is something to compare with; else the reference is still being learnt."""
+    centre: NDArray[np.float64]
+    """(n, F) at the wear of each weld; NaN where not known or not a feature of the stream."""
+    sigma: NDArray[np.float64]
+    """(n, F) likewise, the doubt about the centre included, never below the floors."""
+    spread: NDArray[np.float64]
+    """(n, F) sigma of the welds alone."""
+    away: NDArray[np.float64]
+    """(n,) wear above its mean, hundreds of welds; 0 where it is not counted."""
+
+    def take(self, which: NDArray[np.bool_]) -> Expected:
+        """Return that of the welds for which `which` (n,) holds."""
+        return Expected(*(getattr(self, name)[which] for name in Expected.__slots__))
 
 
 @dataclass(slots=True)
@@ -44,31 +87,71 @@ class References:
     """(rows,) welds learnt from since the version began."""
     version: NDArray[np.int64]
     """(rows,) counts resets, from 1."""
+    since_ns: NDArray[np.int64]
+    """(rows,) when the version began."""
+    reason: NDArray[np.int8]
+    """(rows,) why, index into `REASONS`."""
+    pinned: NDArray[np.bool_]
+    """(rows,) learns no more once it has learnt."""
+    alone: NDArray[np.bool_]
+    """(rows,) was begun anew for reasons of its own: other spots do not tell what is normal here."""
+    program: NDArray[np.int64]
+    """(rows,) row of its programme."""
     last_time_ns: NDArray[np.int64]
     """(rows,) newest source time judged; a weld not newer is late."""
     centre: NDArray[np.float64]
-    """(rows, F) NaN while learning, or where the stream lacks the feature."""
+    """(rows, F) at the mean wear; NaN while learning, or where the stream lacks the feature."""
     variance: NDArray[np.float64]
-    """(rows, F) likewise."""
+    """(rows, F) about the line over wear, likewise."""
+    wear: NDArray[np.float64]
+    """(rows,) mean wear, hundreds of welds ..."""
+    wear_variance: NDArray[np.float64]
+    """... its variance ..."""
+    covariance: NDArray[np.float64]
+    """(rows, F) ... and its covariance with the features."""
+    anchor: NDArray[np.float64]
+    """(rows, F) centre at the wear `anchor_wear` when it had learnt."""
+    anchor_sigma: NDArray[np.float64]
+    """(rows, F) sigma then, with its floors."""
+    anchor_wear: NDArray[np.float64]
+    """(rows,)"""
     first: NDArray[np.float32]
     """(rows, L, F) features of the welds being learnt from."""
+    first_wear: NDArray[np.float32]
+    """(rows, L) their wear, NaN where it is not counted."""
 
     @classmethod
     def empty(cls, learn_n: int, rows: int = 64) -> References:
         """Return `rows` streams that have seen nothing."""
+        table = (rows, len(FEATURES))
         return cls(
             learn_n=learn_n,
             n=np.zeros(rows, dtype=np.int64),
             version=np.ones(rows, dtype=np.int64),
-            last_time_ns=np.full(rows, np.iinfo(np.int64).min),
-            centre=np.full((rows, len(FEATURES)), np.nan),
-            variance=np.full((rows, len(FEATURES)), np.nan),
+            since_ns=np.zeros(rows, dtype=np.int64),
+            reason=np.zeros(rows, dtype=np.int8),
+            pinned=np.zeros(rows, dtype=np.bool_),
+            alone=np.zeros(rows, dtype=np.bool_),
+            program=np.zeros(rows, dtype=np.int64),
+            last_time_ns=np.full(rows, _NEVER),
+            centre=np.full(table, np.nan),
+            variance=np.full(table, np.nan),
+            wear=np.zeros(rows),
+            wear_variance=np.zeros(rows),
+            covariance=np.zeros(table),
+            anchor=np.full(table, np.nan),
+            anchor_sigma=np.full(table, np.nan),
+            anchor_wear=np.zeros(rows),
             first=np.full((rows, learn_n, len(FEATURES)), np.nan, dtype=np.float32),
+            first_wear=np.full((rows, learn_n), np.nan, dtype=np.float32),
         )
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
-        "n", "version", "last_time_ns", "centre", "variance", "first",
+        "n", "version", "since_ns", "reason", "pinned", "alone", "program", "last_time_ns", "centre", "variance",
+        "wear", "wear_variance", "covariance", "anchor", "anchor_sigma", "anchor_wear", "first", "first_wear",
     )  # fmt: skip
+    KEPT: ClassVar[tuple[str, ...]] = ("pinned", "program", "last_time_ns")
+    """What a new version takes over from the one before."""
 
     def arrays(self, rows: int) -> dict[str, NDArray[np.generic]]:
         """Return the first `rows` rows of every array by name: what a snapshot holds."""
@@ -83,55 +166,231 @@ class References:
         for name in self.ARRAYS:
             setattr(self, name, np.concatenate((getattr(self, name), getattr(more, name))))
 
+    def arrive(self, rows: NDArray[np.int64], time_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Note the times of one weld of each of the distinct `rows`; tell which are late: not newer than what came."""
+        last = self.last_time_ns[rows]
+        late = time_ns <= last
+        self.last_time_ns[rows] = np.maximum(last, time_ns)
+        new = last == _NEVER
+        self.since_ns[rows[new]] = time_ns[new]
+        return late
+
     def learning(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which of `rows` have not seen `learn_n` welds yet."""
         result: NDArray[np.bool_] = self.n[rows] < self.learn_n
         return result
 
     def sigma(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return sigma (len(rows), F), never below the floors; NaN while learning."""
-        floor = np.maximum(RELATIVE_FLOOR * np.abs(self.centre[rows]), ABSOLUTE_FLOOR)
-        sigma: NDArray[np.float64] = np.maximum(np.sqrt(self.variance[rows]), floor)
-        return sigma
+        """Return sigma (len(rows), F) of the welds, never below the floors; NaN while learning."""
+        return _floored(self.variance[rows], self.centre[rows])
 
-    def learn(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        """Take one conforming weld of each of the distinct `rows`: features (len(rows), F)."""
+    def slope(self, rows: NDArray[np.int64], priors: Priors) -> NDArray[np.float64]:
+        """Return the slope (len(rows), F) of each feature per hundred welds of wear."""
+        n = np.clip(self.n[rows], 1, MEMORY_N)
+        prior = priors.slope[self.program[rows]]
+        slope = slope_of(self.covariance[rows], self.wear_variance[rows], n, prior)
+        steepest = SLOPE_MAX_SIGMA * self.anchor_sigma[rows]
+        bounded: NDArray[np.float64] = np.clip(slope, -steepest, steepest)
+        return bounded
+
+    def expect(
+        self, rows: NDArray[np.int64], values: NDArray[np.float32], wear: NDArray[np.float64], priors: Priors
+    ) -> Expected:
+        """Return what one weld of each of the distinct `rows` should be like, given its `wear` (`conditioning`).
+
+        Of `values` (len(rows), F) it only matters which are there: a stream that is new is compared when its programme
+        knows every one of them.
+        """
+        n = np.clip(self.n[rows], 1, MEMORY_N)
+        seen = self.wear_variance[rows]
+        away = from_mean(wear, self.wear[rows], seen)
+        centre = self.centre[rows] + self.slope(rows, priors) * away[:, None]
+        spread = self.sigma(rows)
+        sigma = spread * np.sqrt((1 + SMALL_N / n) * (1 + doubt(away, seen, n)))[:, None]
+        known = ~self.learning(rows)
+        out = Expected(known, centre, sigma, spread, away)
+        if not known.all():
+            self._expect_young(np.flatnonzero(~known), rows, values, wear, priors, out)
+        return out
+
+    def learn(
+        self,
+        rows: NDArray[np.int64],
+        values: NDArray[np.float32],
+        wear: NDArray[np.float64],
+        expected: Expected,
+        priors: Priors,
+    ) -> None:
+        """Take one conforming weld of each of the distinct `rows`: features (len(rows), F), wear, what was expected."""
         young = self.learning(rows)
         if young.any():
-            self._gather_first(rows[young], values[young])
+            self._gather_first(rows[young], values[young], wear[young], priors)
         if not young.all():
-            self._follow(rows[~young], values[~young])
+            old = ~young
+            self._follow(rows[old], values[old], ~np.isnan(wear[old]), expected.take(old), priors)
         self.n[rows] += 1
+        mature = rows[self.n[rows] == ANCHOR_N]
+        if len(mature):
+            self._anchor(mature)
 
-    def reset(self, rows: NDArray[np.int64]) -> None:
-        """Forget what is normal for `rows` and begin their next version; what was judged stays judged."""
+    def reset(self, rows: NDArray[np.int64], time_ns: int, reason: str, *, alone: bool) -> None:
+        """Forget what is normal for `rows` and begin their next version; what was judged stays judged.
+
+        With `alone` other spots do not tell what is normal for these until they have learnt it themselves.
+        """
         blank = References.empty(self.learn_n, 1)
-        keep = {"version": self.version[rows] + 1, "last_time_ns": self.last_time_ns[rows]}
+        self.version[rows] += 1
         for name in self.ARRAYS:
-            getattr(self, name)[rows] = keep.get(name, getattr(blank, name)[0])
+            if name not in {"version", *self.KEPT}:
+                getattr(self, name)[rows] = getattr(blank, name)[0]
+        self.since_ns[rows], self.reason[rows], self.alone[rows] = time_ns, REASONS.index(reason), alone
 
-    def _gather_first(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        self.first[rows, self.n[rows]] = values
-        done = rows[self.n[rows] == self.learn_n - 1]
-        if not len(done):
+    def teach(self, priors: Priors, streams_n: int) -> None:
+        """Let the programmes learn from their streams that have learnt, where there are at least `streams_n`."""
+        rows = np.flatnonzero(self.n >= self.learn_n)
+        wear = self.wear[rows], self.wear_variance[rows]
+        variance = np.square(self.sigma(rows))
+        priors.learn(self.program[rows], wear, self.centre[rows], variance, self.slope(rows, priors), streams_n)
+
+    def _expect_young(
+        self,
+        at: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        values: NDArray[np.float32],
+        wear: NDArray[np.float64],
+        priors: Priors,
+        out: Expected,
+    ) -> None:
+        """Fill in what is expected of streams, at `at`, that have not learnt: by their programme and their first welds.
+
+        The centre is the mean of both, each weighted by how well it is known (empirical Bayes).
+        """
+        row, program = rows[at], self.program[rows[at]]
+        lacking = (np.isnan(priors.centre[program]) & ~np.isnan(values[at])).any(axis=1)
+        known = ~lacking & ~self.alone[row]
+        at, row, program = at[known], row[known], program[known]
+        if not len(at):
             return
-        first = self.first[done].astype(np.float64)
-        # A feature that most of the first welds lack is not one of this stream's; a few gaps are filled by the median.
-        lacking = np.isnan(first).sum(axis=1) * 2 > self.learn_n
-        centre = _nanmedian(first)
-        mad = _nanmedian(np.abs(first - centre[:, None, :]))
-        self.centre[done] = np.where(lacking, np.nan, centre)
-        self.variance[done] = np.where(lacking, np.nan, np.square(MAD_TO_SIGMA * mad))
+        mean, seen = priors.wear[program], priors.wear_variance[program]
+        slope = priors.slope[program]
+        away = from_mean(wear[at], mean, seen)
+        off = from_mean(self.first_wear[row].astype(np.float64), mean[:, None], seen[:, None])
+        own = _nanmedian(self.first[row] - slope[:, None, :] * off[:, :, None])
+        within, between = priors.within[program], priors.between[program]
+        centre, variance = _blend(own, self.n[row], priors.centre[program], within, between)
+        out.known[at] = True
+        out.away[at] = away
+        out.centre[at] = centre + slope * away[:, None]
+        out.spread[at] = _floored(within, centre)
+        out.sigma[at] = np.sqrt(np.square(out.spread[at]) + variance)
 
-    def _follow(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        centre, sigma = self.centre[rows], self.sigma(rows)
-        rate = 1.0 / np.minimum(self.n[rows] + 1, MEMORY_N)[:, None]
-        z = np.clip((values - centre) / sigma, -WINSOR_SIGMA, WINSOR_SIGMA)
+    def _gather_first(
+        self, rows: NDArray[np.int64], values: NDArray[np.float32], wear: NDArray[np.float64], priors: Priors
+    ) -> None:
+        self.first[rows, self.n[rows]] = values
+        self.first_wear[rows, self.n[rows]] = wear
+        done = rows[self.n[rows] == self.learn_n - 1]
+        for start in range(0, len(done), _SETTLE_ROWS):
+            self._settle(done[start : start + _SETTLE_ROWS], priors)
+
+    def _settle(self, rows: NDArray[np.int64], priors: Priors) -> None:
+        """Make references of the first welds of `rows`: medians about a line over wear."""
+        first, wear = self.first[rows].astype(np.float64), self.first_wear[rows].astype(np.float64)
+        counted = ~np.isnan(wear)
+        mean = np.where(counted, wear, 0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+        off = np.where(counted, wear - mean[:, None], 0.0)
+        program = self.program[rows]
+        known = ~np.isnan(priors.centre[program]) & ~self.alone[rows][:, None]
+        slope = np.where(self.alone[rows][:, None], 0.0, priors.slope[program])
+        # One step of an M-estimate: residuals from the line that is expected, winsorised, correct the line.
+        flat = first - slope[:, None, :] * off[:, :, None]
+        middle, spread = _middle_and_spread(flat)
+        reach = WINSOR_SIGMA * np.sqrt(spread)
+        residual = np.nan_to_num(np.clip(flat - middle[:, None, :], -reach[:, None, :], reach[:, None, :]), nan=0.0)
+        self.wear[rows] = self.anchor_wear[rows] = mean
+        self.wear_variance[rows] = np.square(off).mean(axis=1)
+        self.covariance[rows] = (
+            np.einsum("rl,rlf->rf", off, residual) / self.learn_n + slope * self.wear_variance[rows][:, None]
+        )
+        length = np.full(len(rows), self.learn_n)
+        slope = slope_of(self.covariance[rows], self.wear_variance[rows], length, slope)
+        middle, spread = _middle_and_spread(first - slope[:, None, :] * off[:, :, None])
+        shared = (PRIOR_N * priors.within[program] + self.learn_n * spread) / (PRIOR_N + self.learn_n)
+        shift = slope * (mean - priors.wear[program])[:, None]
+        blended, _ = _blend(
+            middle, length, priors.centre[program] + shift, priors.within[program], priors.between[program]
+        )
+        # A feature that most of the first welds lack is not one of this stream's; a few gaps do not matter.
+        lacking = np.isnan(first).sum(axis=1) * 2 > self.learn_n
+        self.centre[rows] = np.where(lacking, np.nan, np.where(known, blended, middle))
+        self.variance[rows] = np.where(lacking, np.nan, np.where(known, shared, spread))
+        self._anchor(rows)
+
+    def _anchor(self, rows: NDArray[np.int64]) -> None:
+        self.anchor[rows], self.anchor_wear[rows] = self.centre[rows], self.wear[rows]
+        self.anchor_sigma[rows] = self.sigma(rows)
+
+    def _follow(
+        self,
+        rows: NDArray[np.int64],
+        values: NDArray[np.float32],
+        counted: NDArray[np.bool_],
+        expected: Expected,
+        priors: Priors,
+    ) -> None:
+        centre, spread, away = self.centre[rows], expected.spread, expected.away
+        rate = 1.0 / np.minimum(self.n[rows] + 1, MEMORY_N)
+        error = values - expected.centre
+        seen = ~np.isnan(error)
+        reach = WINSOR_SIGMA * spread
+        np.clip(error, -reach, reach, out=error)
+        error[~seen] = 0.0
+        moved = expected.centre - centre + error  # from the centre, as if the weld were as far off as it may count
+
+        wear_rate = np.where(counted, rate, 0.0)
+        self.wear[rows] += wear_rate * away
+        self.wear_variance[rows] = (1 - wear_rate) * (self.wear_variance[rows] + wear_rate * np.square(away))
+        joint = self.covariance[rows]
+        joint += (wear_rate * away)[:, None] * np.where(seen, moved, 0.0)
+        joint *= (1 - wear_rate)[:, None]
+        self.covariance[rows] = joint
+
+        anchor_sigma = self.anchor_sigma[rows]
+        slope = self.slope(rows, priors)
+        there = self.anchor[rows] + slope * (self.wear[rows] - self.anchor_wear[rows])[:, None]
+        leash = ANCHOR_SIGMA * anchor_sigma
+        self.centre[rows] = np.clip(centre + rate[:, None] * moved, there - leash, there + leash)
         variance = self.variance[rows]
-        spread = variance + rate * (np.square(z * sigma) / WINSOR_VARIANCE - variance)
-        seen = ~np.isnan(z)
-        self.centre[rows] = np.where(seen, centre + rate * z * sigma, centre)
-        self.variance[rows] = np.where(seen, spread, variance)
+        grown = variance + rate[:, None] * (np.square(error) / WINSOR_VARIANCE - variance)
+        most = np.square(ANCHOR_SPREAD * anchor_sigma)
+        self.variance[rows] = np.where(seen, np.minimum(grown, most), variance)
+
+
+def _floored(variance: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    floor = np.maximum(RELATIVE_FLOOR * np.abs(centre), ABSOLUTE_FLOOR)
+    sigma: NDArray[np.float64] = np.maximum(np.sqrt(variance), floor)
+    return sigma
+
+
+def _blend(
+    own: NDArray[np.float64],
+    n: NDArray[np.int64],
+    prior: NDArray[np.float64],
+    within: NDArray[np.float64],
+    between: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance (k, F) of a centre known by the median `own` of `n` welds and by its programme."""
+    own_weight = np.where(np.isnan(own), 0.0, n[:, None] / (MEDIAN_VARIANCE * within + 1e-12))
+    prior_weight = 1.0 / (between + 1e-12)
+    variance = 1.0 / (own_weight + prior_weight)
+    centre = variance * (own_weight * np.nan_to_num(own, nan=0.0) + prior_weight * prior)
+    return centre, variance
+
+
+def _middle_and_spread(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return median and squared scaled MAD over axis 1 of (rows, L, F)."""
+    middle = _nanmedian(x)
+    return middle, np.square(MAD_TO_SIGMA * _nanmedian(np.abs(x - middle[:, None, :])))
 
 
 def _nanmedian(x: NDArray[np.float64]) -> NDArray[np.float64]:

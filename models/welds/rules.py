@@ -1,93 +1,205 @@
-"""Which cause explains the distances: physics rules, first that applies, from the most specific to the least."""
+"""From distances to a defect and its cause: limits with a budget of false alarms, then physics.
+
+    z --one feature at a time--+
+    z --matched filters--------+--> checks / limits --> defect?
+    shape T², Q ---------------+
+    mains dip? expulsion? else the signature that explains the distances best --> cause and scores
+
+**Whether.** A weld is a defect when any check goes beyond its limit (`limits`): single features, the filters of all
+signatures against the plant's own noise (`noise`), the size of the whole pattern, and the whole curve's T² and Q.
+
+**Why.** Two causes are events in time and have one explanation only: a dip of the regulated current, and a step of R
+when there can be melt. Otherwise a cause explains the part m² of the whole T² that lies along its signature; what it
+leaves unexplained counts against it, the less the larger the weld's departure is, since a signature is only known to
+`UNSURE` of its size. When no signature fits better than a departure of any kind would, the cause is `shape`.
+
+Scores are over `SCORED` and sum to 1. They are probabilities as far as the limits are: a weld on a limit is a defect
+with one half, since about as many good welds as bad ones are there when one weld in a thousand is bad.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.welds.features import FEATURES
+from models.welds.causes import DEFECT_CAUSES
+from models.welds.features import AT, FEATURES
+from models.welds.limits import Limits
+from models.welds.noise import Noise
+from models.welds.signatures import SIGNATURES, USED
 
-_AT = {name: column for column, name in enumerate(FEATURES)}
-WIDE = 1.5
-"""Contact at the start and the place of β scatter with heavy tails from body to body: they need a wider limit."""
-STEP_SHARE = 0.06
-"""An expulsion also takes at least this share of R_β away; less is noise on a quiet stream."""
-THIN_SHARE = 0.75
-"""A whole curve below this share of its reference lacks a sheet; drift and wear stay above it."""
+SCORED = ("ok", *DEFECT_CAUSES)
+"""What a weld gets scores for."""
+STEP_SHARE = 0.04
+"""An expulsion takes at least this share of R_β away; less is noise on a quiet stream."""
+MELT_LEFT = 2 / 3
+"""Before the last two thirds of the main pulse there is no melt that could leave: a fall of R there is contact."""
+DIP_SHARE = 0.10
+"""A regulated current dips less by itself, and a cable that has grown too weak seldom takes more."""
+UNSURE = 0.25
+SHAPE_MISFIT = 8.0
+"""What a departure of any kind must fit better by, as a difference of χ²: odds of 1 to 50."""
+OK_AT, OK_ODDS = 0.35, 999.0
+"""A good weld's furthest check is typically at this share of its limit, and then good with these odds."""
 
-DECIDING = tuple(
-    _AT[name]
-    for name in (
-        "weld_time_ms", "current_rms_ka", "energy_j", "r_alpha_uohm", "r_beta_uohm",
-        "r_end_uohm", "r_drop_uohm", "step_uohm", "force_mean_kn",
-    )
+TWO_SIDED = (
+    "weld_time_ms", "current_rms_ka", "energy_j", "r_first_uohm", "r_alpha_uohm", "r_beta_uohm", "r_mean_uohm",
+    "r_end_uohm", "r_drop_uohm", "force_mean_kn", "voltage_rms_v", "voltage_end_v",
 )  # fmt: skip
-"""Features that can make a defect; the rest are shown as evidence."""
-_LIMIT = np.ones(len(FEATURES))
-_LIMIT[[_AT["r_alpha_uohm"], _AT["weld_time_ms"]]] = WIDE
-_ONE_SIDED = np.zeros(len(FEATURES), dtype=np.bool_)
-_ONE_SIDED[_AT["step_uohm"]] = True  # less of a step than usual is no fault
+ONE_SIDED = ("step_uohm", "force_step_kn", "current_dip_share", "voltage_step_v")
+"""Less of a step or dip than usual is no fault."""
+DECIDING = (*TWO_SIDED, *ONE_SIDED)
+CHECKS = (*DECIDING, "late step", *(f"signature {k}" for k in range(len(SIGNATURES))), "pattern", "shape_t2", "shape_q")
+"""Everything that can make a defect, in the order of `Findings.checks`."""
+
+_USED = np.array([AT[name] for name in USED])
+_TWO = np.array([AT[name] for name in TWO_SIDED])
+_ONE = np.array([AT[name] for name in ONE_SIDED])
+_DECIDING = np.concatenate((_TWO, _ONE))
+_STEPS = [CHECKS.index(name) for name in ("step_uohm", "force_step_kn", "late step")]
+"""What tells an expulsion, each by itself."""
+_DIP = CHECKS.index("current_dip_share")
+_FILTERS = slice(CHECKS.index("signature 0"), CHECKS.index("pattern"))
+_SIGNS = np.sign(np.array([[one.change.get(name, 0.0) for name in FEATURES] for one in SIGNATURES]))
+_SCORE_OF = np.array([SCORED.index(one.cause) for one in SIGNATURES])
+_AS_SHARE_OF = np.where(_USED == AT["r_drop_uohm"], AT["r_beta_uohm"], _USED)
+_STEEP = np.log(OK_ODDS) / (1 - OK_AT)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found about `n` welds."""
+
+    cause: NDArray[np.object_]
+    """(n,) of `DEFECT_CAUSES`, or "" for a weld within all limits."""
+    lead: NDArray[np.int64]
+    """(n,) column of the feature that shows the cause most, or that lies furthest; -1 when nothing was compared."""
+    ratio: NDArray[np.float64]
+    """(n,) the furthest check in units of its limit: 1 and more is a defect; NaN when nothing was compared."""
+    scores: NDArray[np.float64]
+    """(n, C) by `SCORED`, sum 1; NaN when nothing was compared."""
+    checks: NDArray[np.float64]
+    """(n, checks) by `CHECKS`, sigmas; -inf where a check does not apply."""
 
 
 def classify(
     z: NDArray[np.float64],
     values: NDArray[np.float32],
     centre: NDArray[np.float64],
-    limit_sigma: float,
     shape: NDArray[np.float64],
-) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.float64]]:
-    """Return cause, lead feature and score of `n` welds from their distances `z` (n, F), sigmas.
+    noise: Noise,
+    limits: Limits,
+) -> Findings:
+    """Return what is found about welds from their distances `z` (n, F), sigmas; NaN distances decide nothing.
 
     `values` and `centre` (n, F) are the features and their references, `shape` (n, 2) the distances of the whole
-    curve's T² and Q. The cause is "" for a weld within all limits;
-    the lead is the column (-1: none) with the largest distance in units of its own limit, among those that belong to
-    the cause; the score is that distance, scaled so that `limit_sigma` is the limit. NaN distances decide nothing.
+    curve's T² and Q. Each weld's findings depend on its own numbers and on `noise` and `limits` alone.
     """
-    n = len(z)
-    if not n:
-        return np.empty(0, dtype=object), np.empty(0, dtype=np.int64), np.empty(0)
-    scaled = z / _LIMIT
-    distance = np.where(_ONE_SIDED, scaled, np.abs(scaled))
-    distance[np.isnan(distance)] = -np.inf
-    step_share = values[:, _AT["step_uohm"]] / centre[:, _AT["r_beta_uohm"]]
-    distance[~(step_share >= STEP_SHARE), _AT["step_uohm"]] = -np.inf
+    used = z[:, _USED]
+    filtered, size = noise.apply(used)
+    checks = _checks(z, values, centre, shape, filtered if noise.known else None, size, np.isfinite(used).sum(axis=1))
+    ratios = checks / limits.sigma
+    ratio = ratios.max(axis=1)
+    compared = np.isfinite(ratio)
 
-    def high(name: str) -> NDArray[np.bool_]:
-        result: NDArray[np.bool_] = scaled[:, _AT[name]] >= limit_sigma
-        return result
+    best, fit, misfit = _fit(filtered, size, used)
+    dip = np.where(values[:, AT["current_dip_share"]] >= DIP_SHARE, ratios[:, _DIP], -np.inf)
+    expelled = np.where(values[:, AT["step_left"]] <= MELT_LEFT, ratios[:, _STEPS].max(axis=1), -np.inf)
+    scores = _scores(ratio, dip, expelled, fit, misfit)
+    cause = np.array(SCORED, dtype=object)[1 + np.argmax(scores[:, 1:], axis=1)]
+    cause[~(ratio >= 1)] = ""
 
-    def low(name: str) -> NDArray[np.bool_]:
-        result: NDArray[np.bool_] = scaled[:, _AT[name]] <= -limit_sigma
-        return result
+    # What shows the cause: of its signature the feature that went furthest the right way, else the furthest of all.
+    lead = _DECIDING[np.argmax(ratios[:, : len(DECIDING)], axis=1)]
+    along = np.where(_SIGNS[best] * z > 0, np.abs(z), 0.0)
+    along[:, [AT["voltage_rms_v"], AT["voltage_end_v"]]] *= np.isnan(z[:, AT["current_rms_ka"]])[:, None]
+    explained = (cause != "") & (cause != "shape") & (along.max(axis=1) > 0)
+    lead = np.where(explained, np.argmax(along, axis=1), lead)
+    lead[cause == "expulsion"] = AT["step_uohm"]
+    lead[cause == "mains_dip"] = AT["current_dip_share"]
+    scores[~compared] = np.nan
+    return Findings(cause, np.where(compared, lead, -1), np.where(compared, ratio, np.nan), scores, checks)
 
-    thin = (values < THIN_SHARE * centre)[:, [_AT["r_beta_uohm"], _AT["r_end_uohm"]]].all(axis=1)
-    expelled = distance[:, _AT["step_uohm"]] >= limit_sigma
-    rules: tuple[tuple[str, NDArray[np.bool_], tuple[str, ...]], ...] = (
-        ("missing_sheet", thin & low("r_beta_uohm") & low("r_end_uohm"), ("r_beta_uohm", "r_end_uohm")),
-        ("expulsion", expelled, ("step_uohm",)),
-        (
-            "low_heat",
-            low("current_rms_ka") | low("energy_j") | low("weld_time_ms") | high("r_end_uohm") | low("r_drop_uohm"),
-            ("current_rms_ka", "energy_j", "weld_time_ms", "r_end_uohm", "r_drop_uohm"),
-        ),
-        (
-            "excess_heat",
-            high("current_rms_ka") | high("energy_j") | high("weld_time_ms"),
-            ("current_rms_ka", "energy_j", "weld_time_ms"),
-        ),
-        ("poor_fit_up", high("r_alpha_uohm") | low("r_alpha_uohm"), ("r_alpha_uohm",)),
-        (
-            "shape",
-            (distance[:, DECIDING].max(axis=1) >= limit_sigma) | (shape >= limit_sigma).any(axis=1),
-            tuple(FEATURES[i] for i in DECIDING),
-        ),
-    )
-    cause = np.full(n, "", dtype=object)
-    lead = np.array(DECIDING)[np.argmax(distance[:, DECIDING], axis=1)]
-    for name, hit, columns in reversed(rules):
-        own = np.array([_AT[column] for column in columns])
-        cause[hit] = name
-        lead[hit] = own[np.argmax(distance[hit][:, own], axis=1)]
-    score = distance[np.arange(n), lead]
-    nothing = np.isneginf(score)
-    return cause, np.where(nothing, -1, lead), np.where(nothing, np.nan, score)
+
+def learn(
+    z: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    conforms: NDArray[np.bool_],
+    checks: NDArray[np.float64],
+    noise: Noise,
+    limits: Limits,
+) -> None:
+    """Take what `n` welds that were judged by sound sensors teach: the limits from all, the noise from those (n,) that
+    conform."""  # noqa: D205, D209
+    limits.add(checks)
+    scatter = sigma[conforms][:, _USED] / np.abs(centre[conforms][:, _AS_SHARE_OF])
+    noise.add(z[conforms][:, _USED], scatter)
+
+
+def _checks(
+    z: NDArray[np.float64],
+    values: NDArray[np.float32],
+    centre: NDArray[np.float64],
+    shape: NDArray[np.float64],
+    filtered: NDArray[np.float64] | None,
+    size: NDArray[np.float64],
+    features: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    checks = np.full((len(z), len(CHECKS)), -np.inf)
+    checks[:, : len(TWO_SIDED)] = np.abs(z[:, _TWO])
+    checks[:, len(TWO_SIDED) : len(DECIDING)] = z[:, _ONE]
+    checks[:, CHECKS.index("late step")] = -z[:, AT["step_left"]]
+    small = ~(values[:, AT["step_uohm"]] >= STEP_SHARE * centre[:, AT["r_beta_uohm"]])
+    checks[np.ix_(small, _STEPS)] = -np.inf
+    checks[~(values[:, AT["step_left"]] <= MELT_LEFT), CHECKS.index("late step")] = -np.inf
+    if filtered is not None:
+        checks[:, _FILTERS] = filtered
+        # T² over its degrees of freedom is nearly normal in its cube root (E. B. Wilson, M. M. Hilferty, 1931).
+        unit = 2 / (9 * np.maximum(features, 1))
+        checks[:, CHECKS.index("pattern")] = (np.cbrt(size / np.maximum(features, 1)) - (1 - unit)) / np.sqrt(unit)
+        checks[features == 0, CHECKS.index("signature 0") : CHECKS.index("shape_t2")] = -np.inf
+    checks[:, CHECKS.index("shape_t2") :] = shape
+    checks[np.isnan(checks)] = -np.inf
+    return checks
+
+
+def _fit(
+    filtered: NDArray[np.float64], size: NDArray[np.float64], used: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the best signature (n,), the misfits (n, K) of all, and that of a departure of any kind (n,)."""
+    explained = np.square(np.maximum(filtered, 0.0))
+    misfit = (size[:, None] - explained) / (1 + UNSURE**2 * explained)
+    return np.argmin(misfit, axis=1), misfit, np.isfinite(used).sum(axis=1) + SHAPE_MISFIT
+
+
+def _scores(
+    ratio: NDArray[np.float64],
+    dip: NDArray[np.float64],
+    expelled: NDArray[np.float64],
+    misfit: NDArray[np.float64],
+    any_misfit: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the scores (n, C): the chance of a defect, shared among dip, expulsion and the signatures, in this order."""
+    every = np.column_stack((misfit, any_misfit))
+    weight = np.exp(-0.5 * (every - every.min(axis=1, keepdims=True)))
+    by_signature = weight / weight.sum(axis=1, keepdims=True)
+    left = _chance(ratio)
+    scores = np.zeros((len(ratio), len(SCORED)))
+    scores[:, 0] = 1 - left
+    for name, event in (("mains_dip", dip), ("expulsion", expelled)):
+        part = left * _chance(event)
+        scores[:, SCORED.index(name)] = part
+        left = left - part
+    for k, column in enumerate(_SCORE_OF.tolist()):
+        scores[:, column] += left * by_signature[:, k]
+    scores[:, SCORED.index("shape")] += left * by_signature[:, -1]
+    return scores
+
+
+def _chance(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the chance that a check at `ratio` of its limit tells a defect."""
+    chance: NDArray[np.float64] = 1 / (1 + np.exp(np.clip(_STEEP * (1 - ratio), -700, 700)))
+    return chance

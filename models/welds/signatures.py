@@ -28,8 +28,12 @@ USED = (
 """Features that signatures are made of. The two voltages count for welds without a current channel only: elsewhere
 they are the product of two others."""
 VOLTAGES = tuple(USED.index(name) for name in ("voltage_rms_v", "voltage_end_v"))
-USUAL_SCATTER = np.array([0.010, 0.010, 0.015, 0.070, 0.030, 0.025, 0.025, 0.030, 0.030, 0.010, 0.015, 0.025])
+USUAL_SCATTER = np.array([0.010, 0.010, 0.015, 0.070, 0.030, 0.025, 0.025, 0.030, 0.015, 0.010, 0.015, 0.025])
 """(F,) sigma as a share of the centre (of R_β for `r_drop_uohm`), until the plant's own is known."""
+
+
+END_SHARE = 0.57
+"""R_end as a share of R_β, usually: ties the fall between them to the changes of both."""
 
 
 class Signature(NamedTuple):
@@ -39,7 +43,7 @@ class Signature(NamedTuple):
     change: dict[str, float]
 
 
-def _bulk(*, start: float, alpha: float, beta: float, mean: float, end: float, drop: float) -> dict[str, float]:
+def _bulk(start: float, alpha: float, beta: float, mean: float, end: float) -> dict[str, float]:
     """Return the changes of a weld at unchanged current: energy and voltage follow the mean resistance."""
     return {
         "energy_j": mean,
@@ -48,7 +52,7 @@ def _bulk(*, start: float, alpha: float, beta: float, mean: float, end: float, d
         "r_beta_uohm": beta,
         "r_mean_uohm": mean,
         "r_end_uohm": end,
-        "r_drop_uohm": drop,
+        "r_drop_uohm": beta - END_SHARE * end,
         "voltage_rms_v": mean,
         "voltage_end_v": end,
     }
@@ -59,7 +63,7 @@ _CURRENT = {
     "voltage_rms_v": 0.9, "voltage_end_v": 1.3,
 }  # fmt: skip
 _TIME = {"weld_time_ms": 1.0, "energy_j": 1.05}
-_THIN = _bulk(start=-0.30, alpha=-0.75, beta=-1.0, mean=-1.0, end=-1.05, drop=-0.40)
+_THIN = _bulk(start=-0.30, alpha=-0.75, beta=-1.0, mean=-1.0, end=-1.05)
 
 
 def _less(change: dict[str, float]) -> dict[str, float]:
@@ -71,22 +75,22 @@ SIGNATURES = (
     Signature("low_heat", _less(_TIME)),
     Signature("excess_heat", _CURRENT),
     Signature("excess_heat", _TIME),
-    Signature("missing_sheet", _bulk(start=-1.35, alpha=-1.0, beta=-1.0, mean=-1.0, end=-1.0, drop=-0.40)),
+    Signature("missing_sheet", _bulk(start=-1.35, alpha=-1.0, beta=-1.0, mean=-1.0, end=-1.0)),
     Signature("missing_sheet", _THIN),
     Signature("missing_sheet", _less(_THIN)),
-    Signature("missing_sheet", _bulk(start=1.30, alpha=1.0, beta=0.50, mean=0.50, end=0.50, drop=0.20)),
-    Signature("shunting", _bulk(start=-1.0, alpha=-0.90, beta=-1.0, mean=-0.68, end=-0.75, drop=-0.55)),
-    Signature("edge_weld", _bulk(start=0.20, alpha=1.0, beta=0.95, mean=0.85, end=1.20, drop=0.25)),
-    Signature("worn_electrode", _bulk(start=-0.18, alpha=-1.0, beta=-1.0, mean=-0.80, end=-1.15, drop=-0.33)),
-    # So wide a face melts nothing any more: β is a plateau, and R hardly falls after it.
-    Signature("worn_electrode", _bulk(start=-0.15, alpha=-1.0, beta=-1.0, mean=-0.75, end=-0.75, drop=-0.85)),
-    Signature("poor_fit_up", _bulk(start=0.85, alpha=1.0, beta=0.80, mean=0.30, end=0.05, drop=0.75)),
-    Signature("poor_fit_up", _bulk(start=1.0, alpha=1.0, beta=0.55, mean=0.20, end=0.0, drop=0.55)),
-    Signature(
-        "poor_fit_up",
-        _bulk(start=0.40, alpha=0.23, beta=0.30, mean=0.40, end=0.60, drop=0.0) | {"force_mean_kn": -1.0},
-    ),
+    Signature("missing_sheet", _bulk(start=1.30, alpha=1.0, beta=0.50, mean=0.50, end=0.50)),
+    Signature("shunting", _bulk(start=-1.0, alpha=-0.90, beta=-1.0, mean=-0.68, end=-0.75)),
+    Signature("shunting", _bulk(start=-1.0, alpha=-0.90, beta=-1.0, mean=-0.70, end=-0.50)),
+    Signature("edge_weld", _bulk(start=0.20, alpha=1.05, beta=0.95, mean=0.90, end=1.25)),
+    Signature("edge_weld", _bulk(start=0.25, alpha=1.25, beta=1.0, mean=1.15, end=1.10)),
+    Signature("worn_electrode", _bulk(start=-0.18, alpha=-1.0, beta=-1.0, mean=-0.80, end=-1.15)),
+    Signature("worn_electrode", _bulk(start=-0.15, alpha=-1.0, beta=-1.0, mean=-0.78, end=-0.80)),
+    Signature("poor_fit_up", _bulk(start=0.85, alpha=1.0, beta=0.80, mean=0.30, end=0.05)),
+    Signature("poor_fit_up", _bulk(start=1.0, alpha=1.0, beta=0.55, mean=0.20, end=0.0)),
+    Signature("poor_fit_up", _bulk(start=0.40, alpha=0.23, beta=0.30, mean=0.40, end=0.60) | {"force_mean_kn": -1.0}),
 )
+"""Shunting, wear and edge have a second form, of the same cause when it is gross: where nothing melts any more R hardly
+falls after β; where all is hot at once it stays high until the end."""
 
 
 def directions(scatter: NDArray[np.float64]) -> NDArray[np.float64]:

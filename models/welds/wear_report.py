@@ -62,22 +62,21 @@ class Report:
         x = np.concatenate((np.repeat(wear - mean, len(FALLING), axis=1), wear), axis=1)
         both = [*FALLING, VOLTAGE]
         slopes = g["slope"][guns][:, both]
-        spread = np.sqrt(
-            np.maximum(g["scatter"][guns][:, FALLING], SCATTER_FLOOR**2)
-            + np.square(slope / PER) * g["reach"][guns][:, None]
-        )
+        # A reference is as wide as the stream's welds scatter: about the line, from dress to dress, and along the line.
+        own = np.maximum(g["scatter"][guns] + g["fresh_variance"][guns], SCATTER_FLOOR**2)[:, FALLING]
+        spread = np.sqrt(own + np.square(slope / PER) * g["reach"][guns][:, None])
         left = (self._settings.limit_sigma - float(ndtri(1 - LEFT_SHARE))) * spread
         lost = np.full((len(guns), 1), -math.log1p(-self._settings.density_loss))
         fresh = g["fresh"][guns][:, [VOLTAGE]]
         base = np.concatenate((level, level[:, [FALLING.index(VOLTAGE)]] - fresh), axis=1)
         variance, covariance = g["level_variance"][guns][:, both], g["covariance"][guns][:, both]
         turning = g["slope_variance"][guns][:, both]
-        own = variance + 2 * x * covariance + np.square(x) * turning
-        own[:, -1] += g["fresh_variance"][guns][:, VOLTAGE] / FRESH_MEMORY_N
+        doubt = variance + 2 * x * covariance + np.square(x) * turning
+        doubt[:, -1] += g["fresh_variance"][guns][:, VOLTAGE] / FRESH_MEMORY_N
         line = Line(
             level=-(base + slopes * x),
             slope=-slopes / PER,
-            level_variance=own,
+            level_variance=doubt,
             covariance=(covariance + x * turning) / PER,
             slope_variance=turning / PER**2,
             walk=np.full_like(x, WALK / BLOCK),

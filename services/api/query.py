@@ -7,16 +7,21 @@ Parameters                     unknown names are errors that suggest the right o
  │   │   │   ├─ RateQuery      by, level
  │   │   │   │   └─ TrendQuery bucket
  │   │   │   └─ WeldQuery      limit, cursor
+ │   │   ├─ ChangeQuery        only, feature
+ │   │   ├─ RateSpcQuery       by, bucket
+ │   │   ├─ InspectionQuery    weld, result, verdict, limit, cursor
  │   │   └─ EventQuery         limit
  │   ├─ BodyQuery              body, verdict, limit, cursor
- │   └─ SpotQuery              program, limit
+ │   ├─ SpotQuery              program, limit
+ │   └─ SpcQuery               spot, feature, program, rules, limit
  └─ RejectQuery                source, limit, cursor
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
@@ -24,7 +29,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic_core import PydanticCustomError
 from starlette.requests import HTTPConnection
 
+from models.spc.nelson import RULES
 from models.welds.causes import CAUSES
+from models.welds.features import FEATURES
 from services.api.moments import DURATION, MOMENT, Duration, parse_duration, parse_moment
 from services.api.problems import FACTS, ProblemError, wrong
 from services.store.protocol import Filters
@@ -76,6 +83,7 @@ Name = Annotated[str, Field(max_length=NAME_LENGTH)]
 Moment = Annotated[str, _checked(lambda text: parse_moment(text, 2**62))]
 Verdict = Annotated[str, _one_of(VERDICTS), Field(json_schema_extra={"enum": list(VERDICTS)})]
 Cause = Annotated[str, _one_of(tuple(CAUSES)), Field(json_schema_extra={"enum": list(CAUSES)})]
+Feature = Annotated[str, _one_of(FEATURES), Field(json_schema_extra={"enum": list(FEATURES)})]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[str, Field(max_length=1000, description="Where to go on: `next` of the page before.")]
 
@@ -198,6 +206,68 @@ class EventQuery(PlaceQuery):
 
     kind: Name = Field(default="", description="Only events of this kind.", examples=["reference_pin"])
     limit: Limit = DEFAULT_LIMIT
+
+
+class InspectionQuery(PlaceQuery):
+    """One page of inspections."""
+
+    weld: Name = Field(default="", description="Only of this weld.")
+    result: Name = Field(default="", description="Only those that found this.", examples=["stick"])
+    verdict: Verdict = Field(default="", description="Only of welds with this verdict.")
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+    def filters(self, now_ns: int) -> Filters:
+        """Return which events are looked at; the rest is up to `wants`."""
+        return replace(super().filters(now_ns), kind="inspection", verdict="")
+
+    def wants(self, details: Mapping[str, Any], weld: Mapping[str, Any]) -> bool:
+        """Tell whether an inspection with these details, of the weld with this row, is asked for."""
+        return (
+            self.weld in {"", details["weld"]}
+            and self.result in {"", details["result"]}
+            and self.verdict in {"", weld.get("verdict", "")}
+        )
+
+
+def _check_rules(value: str) -> None:
+    if not set(value.split(",")) <= {str(rule) for rule in RULES}:
+        raise ValueError(f"a comma-separated list of {', '.join(str(rule) for rule in RULES)}")
+
+
+class ChangeQuery(PlaceQuery):
+    """Where to look for changes."""
+
+    only: Literal["defect_rate", "feature", ""] = Field(default="", description="Only changes of this kind.")
+    feature: Feature = Field(default="", description="Only this feature; without it those that the drift charts watch.")
+
+
+class SpcQuery(Window):
+    """Which control chart."""
+
+    spot: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
+    feature: Feature = Field(default="r_beta_uohm", description="Which feature.")
+    program: Name = Field(default="", description="Only this schedule.")
+    rules: Annotated[str, _checked(_check_rules)] = Field(
+        default=",".join(str(rule) for rule in RULES), description="Which of Nelson's rules are looked at."
+    )
+    limit: Limit = 500
+
+    @property
+    def rule_numbers(self) -> tuple[int, ...]:
+        """The rules asked for."""
+        return tuple(sorted({int(rule) for rule in self.rules.split(",")}))
+
+
+class RateSpcQuery(PlaceQuery):
+    """Which rate charts."""
+
+    by: Annotated[str, _one_of(("line", "cell", "gun", "program"))] = Field(
+        default="cell", description="One chart for each line, cell, gun or program."
+    )
+    bucket: Annotated[str, _checked(parse_duration)] | None = Field(
+        default=None, description=f"Step: {DURATION}. Without it, one that gives 24 to 96 points.", examples=["15m"]
+    )
 
 
 class BodyQuery(Window):

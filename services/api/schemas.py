@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -82,6 +82,14 @@ class WeldOut(Model):
     value: float | None
     centre: float | None
     sigma: float | None
+    risk: float | None = Field(
+        description="0..1: of a model in use the probability that the weld is not ok, else a rank, 0.5 at the limit"
+    )
+    shadow_risk: float | None = Field(description="what the model in the shadow says")
+    by_model: bool = Field(description="the verdict is the model's in use")
+    lacks: list[str] = Field(description="channels the curve has not: current, voltage, force, displacement")
+    shape_t2: float | None = Field(description="distance of the whole curve along the usual directions, sigmas")
+    shape_q: float | None = Field(description="distance of the whole curve from these directions, sigmas")
     reference_n: int
     reference_version: int
     late: bool
@@ -92,6 +100,9 @@ class WeldOut(Model):
 class WeldDetail(WeldOut):
     """One weld with all its features."""
 
+    cause_scores: dict[str, float] = Field(
+        description="how well each cause explains the weld, 0..1, the best first; empty when nothing was compared"
+    )
     features: list[FeatureValue]
     curve_kept: bool
 
@@ -436,7 +447,8 @@ class ChangeCause(Model):
     spot: str
     program: str
     note: str
-    lead_s: float = Field(description="how long before the change it was; negative: after the change's best time")
+    lead_s: float = Field(description="from the event to the change's likeliest moment; below 0: within its interval")
+    chance: float = Field(description="that such an event lies so close to a change by chance, 0..1")
 
 
 class ChangeOut(Model):
@@ -446,10 +458,11 @@ class ChangeOut(Model):
     by: Literal["plant", "program", "cell", "gun", "spot"] = Field(description="what the changed welds share")
     name: str = Field(description="which one; empty for the whole plant")
     feature: str = Field(description="the feature that moved; empty for a rate")
+    also: list[str] = Field(description="other features of the same welds that moved then")
     time: datetime = Field(description="the likeliest moment")
     earliest: datetime = Field(description="of the moment's 95 % interval")
     latest: datetime
-    before: float = Field(description="defect rate 0..1, or mean distance from the reference in sigmas")
+    before: float = Field(description="defect rate 0..1, or distance from each spot's median in its sigmas")
     after: float
     change: float = Field(description="after - before")
     low: float = Field(description="lower end of the change's 95 % interval")
@@ -468,7 +481,7 @@ class SpcPoint(Model):
     weld: str
     time: datetime
     value: float | None
-    z: float = Field(description="distance from the reference that judged this weld, cut to ±4")
+    z: float = Field(description="distance from the reference that judged this weld; EWMA and CUSUM cut it to ±4")
     ewma: float
     cusum_high: float
     cusum_low: float = Field(description="never positive: the mirror of cusum_high")
@@ -517,6 +530,98 @@ class RateSpcPoint(Model):
     signal: bool = Field(description="beyond low or high")
 
 
+class InspectionProblem(Model):
+    """Why one inspection was not taken."""
+
+    field: str
+    came: str | None
+    expected: str | None
+    detail: str
+
+
+class InspectionTaken(Model):
+    """What became of one inspection."""
+
+    row: int = Field(description="line of the CSV, or index in the list, from 0")
+    weld: str
+    event: str | None = Field(description="id of the event that carries it; null when it was not taken")
+    problem: InspectionProblem | None
+
+
+class InspectionsTaken(Model):
+    """What became of the inspections sent, in their order."""
+
+    accepted: int
+    refused: int
+    items: list[InspectionTaken]
+
+
+class InspectionOut(Model):
+    """What an inspection found, beside the verdict that the weld had got."""
+
+    id: str = Field(description="of the event that carries it")
+    time: datetime
+    weld: str
+    spot: str
+    gun: str
+    program: str
+    line: str
+    cell: str
+    result: str
+    method: str
+    nugget_mm: float | None
+    by: str
+    note: str
+    verdict: Literal["ok", "defect", "unjudged", ""] = Field(description="empty: the weld is not in the store")
+    cause: str
+    risk: float | None
+    shadow_risk: float | None
+    agrees: bool | None = Field(description="the verdict says what the inspection found; null for an unjudged weld")
+    curve_kept: bool
+
+
+class FamilyOut(Model):
+    """How well one programme family of a model does, on labels it had not seen."""
+
+    name: str
+    programs: list[str]
+    auc: float | None = Field(description="of the risk, any fault against good")
+    auc_low: float | None
+    auc_high: float | None
+
+
+class ModelOut(Model):
+    """A model learnt from labels."""
+
+    id: str
+    created: datetime
+    state: Literal["active", "shadow", "idle"]
+    since: datetime | None = Field(description="when it came to that state; null for idle")
+    source: str
+    welds: int
+    labels: dict[str, int]
+    threshold: float = Field(description="a weld with this risk or more is a defect")
+    families: list[FamilyOut]
+    shadow_welds: int = Field(description="welds judged since it is in the shadow")
+    shadow_hours: float
+    problem: str = Field(description="why its file cannot be used; empty when it can")
+
+
+class ModelsOut(Model):
+    """Every model, newest first, and what is in use; empty: the references judge alone."""
+
+    active: str
+    shadow: str
+    back_to: str | None = Field(description="what POST /models/back brings back; empty: the references; null: nothing")
+    items: list[ModelOut]
+
+
+class ModelDetail(ModelOut):
+    """A model with its card."""
+
+    card: dict[str, Any] = Field(description="see docs/reference/model-card.md")
+
+
 class Page(Model):
     """Where to go on: pass `next` as `cursor`; null at the end."""
 
@@ -539,6 +644,12 @@ class RejectPage(Page):
     """Rejects, newest first."""
 
     items: list[RejectOut]
+
+
+class InspectionPage(Page):
+    """Inspections, newest first."""
+
+    items: list[InspectionOut]
 
 
 class Problem(BaseModel):

@@ -85,7 +85,8 @@ def weld_fields(row: Row) -> dict[str, Any]:
         "site", "area", "line", "cell", "gun", "spot", "program", "body", "verdict", "cause", "lead", "reference_n",
         "reference_version", "late", "new_spot",
     )  # fmt: skip
-    numbers = {name: short(row[name]) for name in ("score", "value", "centre", "sigma")}
+    finite = ("score", "value", "centre", "sigma", "risk", "shadow_risk", "shape_t2", "shape_q")
+    numbers = {name: short(row[name]) for name in finite}
     return {
         "id": row["weld_id"],
         "time": utc(row["time_ns"]),
@@ -93,6 +94,8 @@ def weld_fields(row: Row) -> dict[str, Any]:
         **{name: row[name] for name in same},
         "wear_count": None if row["wear_count"] == ABSENT_WEAR else row["wear_count"],
         **numbers,
+        "by_model": bool(row["by_model"]),
+        "lacks": row["lacks"].split(",") if row["lacks"] else [],
         "sentence": sentence(
             verdict=row["verdict"],
             cause=row["cause"],
@@ -113,7 +116,11 @@ def weld_out(row: Row) -> WeldOut:
 def weld_detail(row: Row, *, curve_kept: bool) -> WeldDetail:
     """Return one weld with its features."""
     features = [FeatureValue(name=name, value=short(row[name]), z=short(row[f"z_{name}"])) for name in FEATURES]
-    return WeldDetail.model_validate({**weld_fields(row), "features": features, "curve_kept": curve_kept})
+    scores: dict[str, float] = json.loads(row["cause_scores"] or "{}")
+    ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
+    return WeldDetail.model_validate(
+        {**weld_fields(row), "cause_scores": ranked, "features": features, "curve_kept": curve_kept}
+    )
 
 
 def body_fields(row: Row) -> dict[str, Any]:

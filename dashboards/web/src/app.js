@@ -8,6 +8,7 @@ import { bodiesPage } from './pages/bodies.js';
 import { changesPage } from './pages/changes.js';
 import { fleet } from './pages/fleet.js';
 import { missing } from './pages/missing.js';
+import { modelsPage } from './pages/models.js';
 import { overview } from './pages/overview.js';
 import { sourcesPage } from './pages/sources.js';
 import { spotPage } from './pages/spot.js';
@@ -16,8 +17,8 @@ import { icon } from './shapes.js';
 import { Scope } from './store.js';
 import { theme, toggleTheme } from './theme.js';
 
-const PAGES = { overview, spots: spotPage, fleet, bodies: bodiesPage, changes: changesPage, sources: sourcesPage, missing };
-const NAV = ['overview', 'fleet', 'bodies', 'changes', 'sources'];
+const PAGES = { overview, spots: spotPage, fleet, bodies: bodiesPage, changes: changesPage, models: modelsPage, sources: sourcesPage, missing };
+const NAV = ['overview', 'fleet', 'bodies', 'changes', 'models', 'sources'];
 const LAG_TOLD_S = 10;
 
 /** Build everything in the language now chosen, and anew when it changes. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
@@ -38,7 +39,7 @@ def list_welds(query: Annotated[WeldQuery, Query()], ctx: Ctx, wanted: AsListing
     if not wanted.tabular:
         return wanted.json(WeldPage(items=[weld_out(row) for row in rows], next=cursor), cursor)
     columns = [*columns_of(WeldOut), *(pa.field(name, pa.float64()) for name in _FEATURE_COLUMNS)]
-    cells = [{**weld_fields(row), **{name: short(row[name]) for name in _FEATURE_COLUMNS}} for row in rows]
+    cells = [_cells(row) for row in rows]
     return wanted.sheet(Sheet(pa.schema(columns), cells), cursor)
 
 
@@ -92,6 +93,12 @@ def read_weld(id: str, ctx: Ctx) -> WeldEvidence:  # noqa: A002 - the name in th
     curve = ctx.evidence.curve(row["ordinal"])
     weld = weld_detail(row, curve_kept=curve is not None)
     return WeldEvidence(**weld.model_dump(), evidence=_evidence(ctx, row, curve) if curve else None)
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    fields = weld_fields(row)
+    features = {name: short(row[name]) for name in _FEATURE_COLUMNS}
+    return {**fields, "lacks": msgspec.json.encode(fields["lacks"]).decode(), **features}
 
 
 def _evidence(ctx: Context, row: dict[str, Any], curve: Curve) -> EvidenceOut:

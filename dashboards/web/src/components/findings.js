@@ -18,11 +18,11 @@ const who = ({ by, name }) => (by === 'plant' ? t('group.plant') : t('changes.wh
 
 /** A ChangeOut in words: what fell or moved, since when, how much of it, and what else happened then. */
 export function changeSentence(change) {
-  const since = { who: who(change), time: minute(change.time) };
+  const [subject, at] = [who(change), minute(change.time)];
   const what =
     change.kind === 'defect_rate'
-      ? t(change.change > 0 ? 'changes.rate_rose' : 'changes.rate_fell', { ...since, before: percent(change.before, 2), after: percent(change.after, 2) })
-      : t('changes.feature_moved', { ...since, feature: featureName(change.feature), change: `${change.change < 0 ? '−' : '+'}${number(Math.abs(change.change), 1)}`, spots: number(change.spots_changed) });
+      ? t(change.change > 0 ? 'changes.rate_rose' : 'changes.rate_fell', { who: subject, time: at, before: percent(change.before, 2), after: percent(change.after, 2) })
+      : t('changes.feature_moved', { who: subject, time: at, feature: featureName(change.feature), change: `${change.change < 0 ? '−' : '+'}${number(Math.abs(change.change), 1)}`, spots: number(change.spots_changed) });
   const share = change.share === null ? '' : t('changes.share', { share: percent(change.share, 0) });
   const [cause] = change.causes;
   const because = cause ? t(cause.lead_s >= 0 ? 'changes.because' : 'changes.near', { event: eventName(cause.kind), subject: cause.gun || cause.spot || cause.program || '', minutes: number(Math.abs(cause.lead_s) / 60) }) : '';

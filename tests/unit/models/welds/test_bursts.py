@@ -179,7 +179,7 @@ def test_a_gun_that_no_cell_has_is_watched_all_the_same() -> None:
 def test_a_rate_that_stays_becomes_the_usual_one() -> None:
     """An ordinary rate of one in fifty is told of at first and then taken for what it is."""
     rng = np.random.default_rng(6)
-    welds = production(rng, 2000, 0.02)
+    welds = production(rng, 4000, 0.02)
     told = [at for at, _ in run(BurstDetector(CELLS), welds)]
     assert told
     assert len(told) <= 8
