@@ -89,7 +89,7 @@ def grouped_split(spot: Sequence[str], time_ns: NDArray[np.int64], label: Sequen
         left = np.bincount(code[fold != k], minlength=len(names))
         if not left.all():
             raise ValueError(
-                f"every weld labelled {names[np.argmin(left)]!r} lies in one fold; expected it on more spots or days"
+                f"every weld labelled {str(names[np.argmin(left)])!r} lies in one fold; expected more spots or days"
             )
     return Split(group, fold, folds, tuple(cut))
 

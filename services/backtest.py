@@ -20,6 +20,7 @@ from models.rates import wilson
 from models.scoring import auc
 from models.welds.batch import ABSENT_WEAR, WeldBatch
 from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, VERDICTS, JudgeSettings, WeldJudge
+from models.welds.trained import TrainedModel
 from services.errors import OperatorError
 
 REQUIRED = {
@@ -150,9 +151,18 @@ def to_batch(table: pa.Table) -> WeldBatch:
     )
 
 
-def judge_table(table: pa.Table, settings: JudgeSettings, progress: Callable[[int], None] = lambda _: None) -> pa.Table:
-    """Judge rows of `read_welds`; return `id, verdict, cause, risk` in their order. `progress` gets welds done."""
+def judge_table(
+    table: pa.Table,
+    settings: JudgeSettings,
+    progress: Callable[[int], None] = lambda _: None,
+    model: TrainedModel | None = None,
+) -> pa.Table:
+    """Judge rows of `read_welds`; return `id, verdict, cause, risk` in their order. `progress` gets welds done.
+
+    With a `model` risk, verdict and cause are its own wherever it can say, as they are live while it is active.
+    """
     judge = WeldJudge(settings)
+    judge.use(model, None)
     parts = []
     for start in range(0, len(table), CHUNK):
         batch = to_batch(table.slice(start, CHUNK))

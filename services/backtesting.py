@@ -13,20 +13,22 @@ from rich.progress import Progress
 from rich.table import Table
 
 from models.welds.judge import JudgeSettings
+from models.welds.trained import TrainedModel
 from services.backtest import BacktestError, Report, judge_table, read_welds, report
 
 
 def print_backtest(
-    file: Path, labels: str, learn_n: int, limit_sigma: float, out: Path | None, *, as_json: bool
+    file: Path, labels: str, learn_n: int, limit_sigma: float, model: Path | None, out: Path | None, *, as_json: bool
 ) -> None:
-    """Judge `file` and print the report. Raises `BacktestError`."""
+    """Judge `file`, by a `model` file where it can say, and print the report. Raises `OperatorError`."""
+    learnt = _read_model(model) if model else None
     welds = read_welds(file)
     if labels and labels not in welds.column_names:
         raise BacktestError(f"{file}: no column {labels!r} for --labels; there are {', '.join(welds.column_names)}")
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         task = progress.add_task("judging", total=len(welds))
         settings = JudgeSettings(learn_n=learn_n, limit_sigma=limit_sigma)
-        scored = judge_table(welds, settings, lambda done: progress.update(task, completed=done))
+        scored = judge_table(welds, settings, lambda done: progress.update(task, completed=done), learnt)
     if out is not None:
         pq.write_table(scored, out)
     found = report(scored, welds[labels] if labels else None)
@@ -34,6 +36,13 @@ def print_backtest(
         print(json.dumps(_without_nan(dataclasses.asdict(found)), indent=2))  # noqa: T201 - for machines
     else:
         _print(found, Console())
+
+
+def _read_model(path: Path) -> TrainedModel:
+    """Return a model that also speaks for programmes it was not taught: that is what is to be seen."""
+    from services.model_files import load_model  # noqa: PLC0415 - scikit-learn takes a second to load
+
+    return dataclasses.replace(load_model(path), any_program=True)
 
 
 def _print(found: Report, console: Console) -> None:

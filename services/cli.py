@@ -1,4 +1,4 @@
-"""The command line: `lineside demo | run | edge | serve | simulate | backtest | check`.
+"""The command line: `lineside demo | run | edge | serve | simulate | backtest | train | inspections | check`.
 
 Exit status: 0 done, 1 failed, 2 bad usage. Errors are one line on standard error, without a traceback.
 """
@@ -19,6 +19,7 @@ from rich.console import Console
 from edge.settings import SettingsError
 from services.config import Config, load_config
 from services.errors import OperatorError
+from services.layout import DataLayout
 from services.supervisor import Supervisor
 
 app = typer.Typer(
@@ -152,13 +153,64 @@ def backtest(
     limit: Annotated[
         float, typer.Option(min=0.1, help="Distance from the reference that makes a defect, sigmas.")
     ] = 6.0,
+    model: Annotated[
+        Path | None, typer.Option(help="Let this model (`lineside train`) judge where it can.", exists=True)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write id, verdict, cause and risk here (Parquet).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge recorded welds by the very code that runs live, in the order of their time."""
     from services.backtesting import print_backtest  # noqa: PLC0415
 
-    print_backtest(file, labels, learn, limit, out, as_json=as_json)
+    print_backtest(file, labels, learn, limit, model, out, as_json=as_json)
+
+
+@app.command()
+def train(
+    file: Annotated[
+        Path | None, typer.Argument(help="Parquet with one weld a row, as for `backtest`.", exists=True, dir_okay=False)
+    ] = None,
+    labels: Annotated[str, typer.Option(help="Column with what tests found: ok, or the name of a fault.")] = "",
+    url: Annotated[str, typer.Option(help="A running plant instead of a file: its inspections and kept curves.")] = "",
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder of the plant that is to use the model.", file_okay=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the model and its card into this folder instead.", file_okay=False)
+    ] = None,
+    false_alarms: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of good welds that may be called defects.")
+    ] = 0.001,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from inspected welds; say how well it does on spots it has not seen. Nothing uses the model yet.
+
+    A file may have a column `family`, by which programmes are learnt apart.
+    """
+    if (file is None) == (not url):
+        raise typer.BadParameter("expected a file or --url, one of them", param_hint="FILE")
+    if file is not None and not labels:
+        raise typer.BadParameter("a file needs the column with the labels", param_hint="--labels")
+    if data is not None and out is not None:
+        raise typer.BadParameter("expected --data or --out, not both", param_hint="--out")
+    from services.training_run import TrainOrder, run_train  # noqa: PLC0415
+
+    folder = out or DataLayout(data or read_config(config).data).models
+    run_train(TrainOrder(file, labels, url, folder, false_alarms), as_json=as_json)
+
+
+@app.command()
+def inspections(
+    file: Annotated[Path, typer.Argument(help="CSV: weld,result[,method,nugget_mm,time,by,note].", exists=True)],
+    url: Annotated[str, typer.Option(help="The running plant.")] = "http://127.0.0.1:8800",
+    as_json: JsonOption = False,
+) -> None:
+    """Send what destructive or ultrasonic tests found; each line that is not taken is told with its reason."""
+    from services.inspection_import import run_import  # noqa: PLC0415
+
+    if not run_import(file, url, as_json=as_json):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.welds.wear_state import GunWear
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -29,7 +31,15 @@ class StreamReference:
     n: int
     """Welds learnt from."""
     version: int
+    since_ns: int
+    """When the version began."""
+    why: str
+    """The kind of event that began it, empty for the first."""
     learning: bool
+    pinned: bool
+    """Learns no more, by order of an engineer."""
+    excluded: bool
+    """The spot's welds are not judged, by order of an engineer."""
     centre: NDArray[np.float64]
     """(F,) per feature of `models.welds.features.FEATURES`, NaN while unknown."""
     sigma: NDArray[np.float64]
@@ -53,6 +63,9 @@ class Evidence(Protocol):
 
     def references(self, spot: str) -> list[StreamReference]:
         """Return the reference of each programme seen on a spot."""
+
+    def guns(self) -> list[GunWear]:
+        """Return the electrodes of every gun seen, by name."""
 
     def reject_payload(self, seq: int) -> bytes | None:
         """Return the bytes of a rejected message, or None when they are no longer kept."""

@@ -9,28 +9,31 @@ import numpy as np
 
 from models.welds.features import BAND_POINTS
 from models.welds.judge import WeldJudge
+from models.welds.reference import REASONS
+from models.welds.wear import WearTracker
+from models.welds.wear_state import GunWear
 from services.curves import CurveReader
 from services.deadletter import read_dead_letter
 from services.evidence import Curve, StreamReference
 from services.layout import DataLayout
-from services.state import load_judge
+from services.state import load_for_reading
 
 
 class FolderEvidence:
-    """Evidence in a data folder. References come from a live `judge` under `lock`, or its snapshot."""
+    """Evidence in a data folder. References and electrodes come from live models under `lock`, or their snapshot."""
 
     def __init__(
         self,
         data: Path,
         curves: CurveReader | None = None,
-        judge: WeldJudge | None = None,
+        models: tuple[WeldJudge, WearTracker] | None = None,
         lock: threading.Lock | None = None,
     ) -> None:
         self._layout = DataLayout(data)
         self._curves = curves or CurveReader(self._layout.curves)
-        self._live = judge
+        self._live = models
         self._lock = lock or threading.Lock()
-        self._saved: tuple[int, WeldJudge] | None = None
+        self._saved: tuple[int, tuple[WeldJudge, WearTracker]] | None = None
 
     def curve(self, ordinal: int) -> Curve | None:
         """Return the curves of the weld with that ordinal, or None when they were not kept."""
@@ -43,20 +46,26 @@ class FolderEvidence:
     def references(self, spot: str) -> list[StreamReference]:
         """Return the reference of each programme seen on a spot."""
         with self._lock:
-            judge = self._live or self._load()
-            return stream_references(judge, spot) if judge else []
+            models = self._live or self._load()
+            return stream_references(models[0], spot) if models else []
+
+    def guns(self) -> list[GunWear]:
+        """Return the electrodes of every gun seen, by name."""
+        with self._lock:
+            models = self._live or self._load()
+            return models[1].guns() if models else []
 
     def reject_payload(self, seq: int) -> bytes | None:
         """Return the bytes of a rejected message, or None when they are no longer kept."""
         return read_dead_letter(self._layout.rejects, seq)
 
-    def _load(self) -> WeldJudge | None:
+    def _load(self) -> tuple[WeldJudge, WearTracker] | None:
         try:
             written = self._layout.state.stat().st_mtime_ns
         except FileNotFoundError:
             return None
         if self._saved is None or self._saved[0] != written:
-            self._saved = (written, load_judge(self._layout.state))
+            self._saved = (written, load_for_reading(self._layout.state))
         return self._saved[1]
 
 
@@ -70,7 +79,11 @@ def stream_references(judge: WeldJudge, spot: str) -> list[StreamReference]:
                 program=program,
                 n=int(reference.n[row]),
                 version=int(reference.version[row]),
+                since_ns=int(reference.since_ns[row]),
+                why=REASONS[reference.reason[row]],
                 learning=bool(reference.learning(rows)[0]),
+                pinned=bool(reference.pinned[row]),
+                excluded=judge.excluded_since_ns(spot) is not None,
                 centre=reference.centre[row].copy(),
                 sigma=reference.sigma(rows)[0],
                 band_ms=np.linspace(0.0, float(bands.span_ms[row]), BAND_POINTS),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -102,11 +102,13 @@ class Intake:
         self._state.seen_ids.add(mark)
         with self._lock:
             happened = GunEvent(event.kind, event.time_ns, event.gun, event.program, event.spot)
-            self._state.judge.apply(happened)
+            concerned = self._state.judge.apply(happened)
             self._models.apply(event)
             for watcher in self._state.watchers.values():
                 watcher.apply(happened)
         self._count_stored(event.source, event.time_ns, event.received_ns, live=False)
+        if concerned:
+            event = replace(event, details={**event.details, "references": concerned})
         outcome.events.append(event)
 
     def _take_welds(

@@ -80,14 +80,17 @@ def _restore(content: Any) -> TrainedModel:
     if content["layout"] != LAYOUT:
         raise ValueError(f"it has layout {content['layout']}; this version reads layout {LAYOUT}")
     families = tuple(
-        Family(str(part["name"]), tuple(part["programs"]), LearnedModel.from_state(part["state"]))
-        for part in content["families"]
+        Family(str(part["name"]), tuple(part["programs"]), _learnt(part["state"])) for part in content["families"]
     )
-    for family in families:
-        for view in (family.model.whole, family.model.blind):
-            _check_trees(view.trees)
     trained_on = frozenset(str(content["trained_on"]).split("\n"))
     return TrainedModel(str(content["id"]), families, float(content["threshold"]), trained_on)
+
+
+def _learnt(state: Any) -> LearnedModel:
+    model = LearnedModel.from_state(state)
+    for view in (model.whole, model.blind):
+        _check_trees(view.trees)
+    return model
 
 
 def _check_trees(forest: ExtraTreesClassifier) -> None:

@@ -152,20 +152,12 @@ class PipelineState:
         return state
 
 
-def load_judge(path: Path) -> WeldJudge:
-    """Return the judge of a snapshot, for reading its references. Raises `StateError`."""
+def load_for_reading(path: Path) -> tuple[WeldJudge, WearTracker]:
+    """Return the judge and the electrodes of a snapshot, as they were saved. Raises `StateError`."""
     arrays, meta = _read(path)
     judge = WeldJudge(JudgeSettings(learn_n=meta.learn_n))
     _restore_judge(judge, arrays)
-    return judge
-
-
-def load_wear(path: Path, config: Config) -> WearTracker:
-    """Return the electrodes of a snapshot, for reading. Raises `StateError`."""
-    arrays, _ = _read(path)
-    wear = WearTracker(wear_settings(config))
-    wear.restore(_part(arrays, "wear."))
-    return wear
+    return judge, WearTracker.of(_part(arrays, "wear."))
 
 
 def wear_settings(config: Config) -> WearSettings:

@@ -90,9 +90,9 @@ def train(
     for name, (welds, label) in families.items():
         one = _validate(name, welds, label, progress)
         progress(f"{name}: fitting on all {len(label)} labels")
-        model = LearnedModel.fit(welds, label.tolist(), one.split.group)
+        learnt = LearnedModel.fit(welds, label.tolist(), one.split.group)
         scored.append(one)
-        fitted.append(Family(name, tuple(sorted(set(welds.program))), model))
+        fitted.append(Family(name, tuple(sorted(set(welds.program))), learnt))
     threshold = _threshold(scored, budget)
     digest = data_digest(data)
     model_id = f"welds-{rfc3339(now_ns)[:19].translate(str.maketrans('', '', '-:')).replace('T', '-')}-{digest[:8]}"
@@ -177,9 +177,9 @@ def _too_few(family: str, label: NDArray[np.object_], known: dict[str, str]) -> 
     have = ", ".join(f"{n} {name}" for name, n in sorted(count.items()))
     recall, alarms = float(wilson(MIN_FAULT, MIN_FAULT)[0]), float(wilson(0, MIN_GOOD)[1])
     return (
-        f"too few labels in family {family!r} ({have}): expected {MIN_GOOD} {GOOD} and {MIN_FAULT} of a fault at least. "
-        f"{MIN_FAULT} of {MIN_FAULT} found show a recall of {recall:.2f} at least, no alarm on {MIN_GOOD} good welds "
-        f"shows {100 * alarms:.0f} % at most; fewer show next to nothing. The references go on judging alone"
+        f"too few labels in family {family!r} ({have}); expected {MIN_GOOD} {GOOD} and {MIN_FAULT} of a fault. "
+        f"All of {MIN_FAULT} found show a recall of {recall:.2f} or more, no alarm on {MIN_GOOD} good welds shows "
+        f"{100 * alarms:.0f} % or less, and fewer show next to nothing. The references go on judging alone"
     )
 
 

@@ -7,7 +7,7 @@ welds into batches give the same signals and the same state.
 
 A rate that is usual for the gun is none for its spots, whatever they were used to; likewise a cell's for its guns.
 One burst is told once. What a raised spot does is not counted at its gun, nor what a raised gun does at its cell; and
-a part of something raised is not told again. A burst is over when the maintenance of the gun is reported, or when so
+the spots of a raised gun are not told one by one. A burst is over when the maintenance of the gun is reported, or when so
 many good welds have followed each other that the rate can no longer be what it was.
 """
 
@@ -30,6 +30,7 @@ from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, GunEvent, Verdicts
 
 LEVELS = ("spot", "gun", "cell")
 """From the narrowest to the widest."""
+SPOT, GUN, CELL = range(3)
 WELDS_PER_FALSE_ALARM = 1_000_000
 """Judged welds of the whole plant, mean, between two signals where no rate had risen; the levels share it equally."""
 LEAST_RATE = 0.02
@@ -221,13 +222,17 @@ class BurstDetector:
         return told
 
     def apply(self, event: GunEvent) -> None:
-        """Take note of an event: maintenance of a gun ends its bursts and those of its spots."""
+        """Take note of an event: maintenance of a gun ends the bursts of gun and spots, and one of its cell."""
         if event.kind not in ENDS_BURST or not event.gun:
             return
-        for level in self._levels[: LEVELS.index("cell")]:
+        for level in self._levels[:CELL]:
             for row, gun in enumerate(level.gun):
                 if gun == event.gun:
                     level.end(row)
+        cells = self._levels[CELL]
+        cell = cells.row_of.get(self._cell_of_gun.get(event.gun, ""))
+        if cell is not None and cells.raised[cell]:
+            cells.end(cell)
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays, from which `restore` goes on to the bit."""
@@ -261,7 +266,7 @@ class BurstDetector:
             if any(raised[:k]):
                 break  # a narrower level has told of it
             burst = level.strike(row, place, defect.cause, priors[k + 1])
-            if burst is None or any(raised[k:]):
+            if burst is None or any(raised[k : max(k, GUN) + 1]):
                 continue
             if told is None and defect.keys[k]:
                 told = _signal(*self._narrow(k, burst, defect), defect)

@@ -5,8 +5,8 @@ has one EWMA per watched feature, with limits from the plant's budget of false a
 
 **Whose drift it is.** A new coil moves every spot of a programme and a dressed tip every spot of a gun. Both movements
 are taken off a spot before it is looked at, and are watched as one stream each, so that a coil is one finding and not
-hundreds. They are means over blocks of `BLOCK_WELDS` welds of the whole plant and take effect at the end of a block,
-a fixed place in the order of welds, so that batching changes nothing.
+hundreds. They are means over blocks of about one body's welds, and take effect at the end of a block. How long a block
+is, is settled when it begins (as many welds as streams are known), so that batching changes nothing.
 
 **What the run length means here.** The distances come from a reference that itself learns, over 200 welds. A step of δ
 fades from them as δ·exp(−n/200), so that what is not seen in the first hundred welds is learnt as normal and never
@@ -43,8 +43,8 @@ _COLUMNS = [FEATURES.index(name) for name in WATCHED]
 LAMBDA = 0.1
 """Small enough to be robust against tails (C. M. Borror et al., Journal of Quality Technology 31 (1999) 309-316)."""
 WINSOR_SIGMA = 4.0
-BLOCK_WELDS = 4096
-"""Common movements and limits change at multiples of this count of welds only."""
+BLOCK_WELDS = (64, 4096)
+"""Shortest and longest block."""
 RELEASE = 0.6
 """An excursion ends below this share of its limit, so that one drift is one signal."""
 SPREAD_MEMORY_N = 400
@@ -55,6 +55,7 @@ FIRST_ARL = 105_000.0
 """Run length until the load is known: 6 alarms an hour over 3,000 spots x 7 features at 30 bodies an hour."""
 LOAD_BLOCKS = 15
 """The load is the median over so many blocks, so that a break is not taken for a slower plant."""
+LEAST_LOADS = 5
 HOUR_NS = 3600 * 10**9
 _VARIANCE = ewma_sigma(LAMBDA) ** 2
 _BEGIN = {"spread": _VARIANCE, "level_spread": _VARIANCE}
@@ -118,10 +119,12 @@ class DriftMonitor:
         self.sums = np.zeros((0, width))
         """(pairs, W) of the distances in this block."""
         self.counts = np.zeros((0, width))
-        self.ends_ns = np.zeros(0, dtype=np.int64)
-        """When the last blocks ended, source time."""
-        self.newest_ns = np.iinfo(np.int64).min
-        self.welds = 0
+        self.loads = np.zeros(0)
+        """Welds per hour of the last blocks."""
+        self.newest_ns = self.begun_ns = -1
+        """Newest source time, and what that was when this block began; below 0: none."""
+        self.length = self.left = BLOCK_WELDS[0]
+        """Welds in this block, and how many are still to come."""
         self._limit = ewma_limit(LAMBDA, FIRST_ARL)
 
     @property
@@ -138,19 +141,19 @@ class DriftMonitor:
         start = 0
         while start < len(welds):
             # A block's end must see what lies before it and nothing else: keys as well are found piece by piece.
-            stop = min(len(welds), start + BLOCK_WELDS - self.welds % BLOCK_WELDS)
+            stop = min(len(welds), start + self.left)
             rows, pairs = self._find(welds, start, stop)
             piece = _Piece(
                 welds, start, rows, pairs, z[start:stop],
                 verdicts.reference_version[start:stop], verdicts.reference_n[start:stop],
             )  # fmt: skip
             common = self.level[np.array(list(self._pairs), dtype=np.int64)].sum(axis=1)
-            for turn in rounds(rows):
+            for turn in rounds(rows, BLOCK_WELDS[1]):
                 found += self._step(piece, turn, common)
             self._gather(piece)
             self.newest_ns = max(self.newest_ns, int(welds.time_ns[start:stop].max()))
-            self.welds += stop - start
-            if self.welds % BLOCK_WELDS == 0:
+            self.left -= stop - start
+            if not self.left:
                 found += self._end_block(stop - 1, int(welds.time_ns[stop - 1]))
             start = stop
         return sorted(found, key=lambda raised: raised[0])
@@ -172,13 +175,12 @@ class DriftMonitor:
             "groups": list(self._groups),
             "pairs": list(self._pairs),
             "guns": self._guns,
-            "newest_ns": int(self.newest_ns),
-            "welds": self.welds,
+            "block": (self.newest_ns, self.begun_ns, self.length, self.left),
         }
         state: dict[str, NDArray[np.generic]] = {"keys": np.frombuffer(json.dumps(keys).encode(), dtype=np.uint8)}
         for names, rows in self._tables():
             state |= {name: getattr(self, name)[:rows] for name in names}
-        return state | {"ends_ns": self.ends_ns}
+        return state | {"loads": self.loads}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take over a snapshot. Raises `ValueError` when it watched other features."""
@@ -189,12 +191,12 @@ class DriftMonitor:
         self._groups = {(level, name): row for row, (level, name) in enumerate(keys["groups"])}
         self._pairs = {(program, gun): row for row, (program, gun) in enumerate(keys["pairs"])}
         self._guns = list(keys["guns"])
-        self.newest_ns, self.welds = int(keys["newest_ns"]), int(keys["welds"])
+        self.newest_ns, self.begun_ns, self.length, self.left = keys["block"]
         self._reserve()
         for names, rows in self._tables():
             for name in names:
                 getattr(self, name)[:rows] = state[name]
-        self.ends_ns = state["ends_ns"].astype(np.int64)
+        self.loads = state["loads"].astype(np.float64)
         self._set_limit()
 
     def _tables(self) -> tuple[tuple[tuple[str, ...], int], ...]:
@@ -274,8 +276,7 @@ class DriftMonitor:
         level = self.level[:groups]
         level += (1 - (1 - LAMBDA) ** per_stream) * (mean - level)
         self.sums[:], self.counts[:] = 0.0, 0.0
-        self.ends_ns = np.append(self.ends_ns, self.newest_ns)[-LOAD_BLOCKS - 1 :]
-        self._set_limit()
+        self._measure_load()
         variance = self.level_spread[:groups]
         limit = self._limit * np.sqrt(np.maximum(variance, _VARIANCE))
         begun, outside = _excursions(level, limit, self.level_outside[:groups])
@@ -293,12 +294,20 @@ class DriftMonitor:
             found.append((position, Signal("drift", time_ns, gun, "", program, text, {"level": kind, **details})))
         return found
 
+    def _measure_load(self) -> None:
+        """Note the load of the block that ends, and begin the next one."""
+        if 0 <= self.begun_ns < self.newest_ns:
+            load = self.length * HOUR_NS / (self.newest_ns - self.begun_ns)
+            self.loads = np.append(self.loads, load)[-LOAD_BLOCKS:]
+            self._set_limit()
+        self.begun_ns = self.newest_ns
+        self.length = self.left = min(max(len(self._rows), BLOCK_WELDS[0]), BLOCK_WELDS[1])
+
     def _set_limit(self) -> None:
         """Derive the limit from the budget and the load of the last blocks."""
-        if len(self.ends_ns) <= LOAD_BLOCKS // 3:
+        if len(self.loads) < LEAST_LOADS:
             return
-        hours = max(float(np.median(np.diff(self.ends_ns))) / HOUR_NS, 1e-6)
-        arl = arl_of_budget(self._alarms_per_hour, len(WATCHED) * BLOCK_WELDS / hours)
+        arl = arl_of_budget(self._alarms_per_hour, len(WATCHED) * float(np.median(self.loads)))
         # In steps of a tenth of a decade the limit moves by 0.05 sigmas, and is solved for once.
         self._limit = ewma_limit(LAMBDA, float(min(max(10 ** (round(10 * np.log10(arl)) / 10), 100.0), 1e8)))
 

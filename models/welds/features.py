@@ -142,9 +142,8 @@ def _read(part: Part, at: NDArray[np.int64], loop_uh: NDArray[np.float32], out: 
     settled = SETTLED_SHARE_VOLTAGE if part.voltage_only else SETTLED_SHARE
     pulses = find_pulses(current, batch.offsets, settled)
     values = np.full((n, len(FEATURES)), np.nan, dtype=np.float32)
-    conducting = np.add.reduceat(pulses.conducting, starts, dtype=np.int32)
-    values[:, AT["weld_time_ms"]] = conducting * dt_ms
-    on = np.flatnonzero(conducting)
+    values[:, AT["weld_time_ms"]] = pulses.count * dt_ms
+    on = np.flatnonzero(pulses.count)
     if len(on):
         _whole_weld(batch, current, voltage, pulses, on, dt_ms, values, part.voltage_only)
     clipped = np.zeros(n, dtype=np.bool_)
@@ -270,8 +269,8 @@ def _tail(length: NDArray[np.int64], dt_ms: NDArray[np.float32]) -> NDArray[np.i
 
 
 def _mean(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
-    mean: NDArray[np.float32] = over(np.add, curve, start, stop) / (stop - start).astype(np.float32)
-    return mean
+    samples: NDArray[np.float32] = (stop - start).astype(np.float32)
+    return over(np.add, curve, start, stop) / samples
 
 
 def _rms(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -37,6 +37,8 @@ PRIORS_PREFIX = "priors."
 """Of the names of their arrays in a snapshot."""
 BLOCK = 4096
 """State that spans streams changes after every so many welds and at no other time, whatever the batches."""
+ROUND = 1024
+"""Welds judged together: enough for the arithmetic, few enough for the processor's cache."""
 BLOCKS_PER_LEARNING = 16
 """What streams have in common is worked out anew after so many blocks; at first after 1, 2, 4 and 8."""
 
@@ -206,8 +208,8 @@ class WeldJudge:
         """Judge welds of one block."""
         features = extract(batch, self.loops.of(batch.gun))
         out = Verdicts.empty(features)
-        rows, programs = self._find_rows(batch), self.directions.rows(batch.program)
-        self.references.program[rows] = programs
+        rows = self._find_rows(batch)
+        programs = self.references.program[rows]
         self.priors.reserve(len(self.directions.filled))
         wear = wear_of(batch.wear_count)
         excluded = np.array([spot in self._excluded for spot in batch.spot], dtype=np.bool_)
@@ -317,9 +319,13 @@ class WeldJudge:
 
     def _find_rows(self, batch: WeldBatch) -> NDArray[np.int64]:
         known = self._rows
-        rows = [known.setdefault(key, len(known)) for key in zip(batch.spot, batch.program, strict=True)]
-        self.references.reserve(len(known))
-        self.bands.reserve(len(known))
+        keys = list(zip(batch.spot, batch.program, strict=True))
+        rows = list(map(known.get, keys))
+        if None in rows:
+            rows = [known.setdefault(key, len(known)) for key in keys]
+            self.references.reserve(len(known))
+            self.bands.reserve(len(known))
+            self.references.program[np.array(rows)] = self.directions.rows(batch.program)
         return np.array(rows, dtype=np.int64)
 
     def _count_conditioning(self, batch: WeldBatch) -> NDArray[np.bool_]:
@@ -439,8 +445,11 @@ def _refine(
     return own
 
 
-def rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Split positions into rounds: the k-th round holds the k-th occurrence of every row, in the order of arrival."""
+def rounds(rows: NDArray[np.int64], most: int = ROUND) -> list[NDArray[np.int64]]:
+    """Split positions into rounds: the k-th round holds the k-th occurrence of every row, in the order of arrival.
+
+    A round of more than `most` positions comes in parts.
+    """
     if not len(rows):
         return []
     order = np.argsort(rows, kind="stable")
@@ -450,4 +459,5 @@ def rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     nth = np.empty(len(rows), dtype=np.int64)
     nth[order] = occurrence
     by_round = np.argsort(nth, kind="stable")
-    return np.split(by_round, np.flatnonzero(np.diff(nth[by_round])) + 1)
+    whole = np.split(by_round, np.flatnonzero(np.diff(nth[by_round])) + 1)
+    return [part[start : start + most] for part in whole for start in range(0, len(part), most)]

@@ -40,6 +40,8 @@ ANCHOR_SPREAD = 1.5
 """Sigma grows to at most so many times the anchor's."""
 ANCHOR_N = 200
 """After so many welds, when it has seen several coils and dresses, the reference becomes its own anchor once more."""
+TINY = 1e-12
+"""Added where spots may not differ at all, as in weld time."""
 RELATIVE_FLOOR = 0.01
 """Sigma is never taken below 1 % of the centre: the class of the current and voltage sensors (ISO 17657-4)."""
 _FLOORS = {
@@ -51,8 +53,8 @@ _FLOORS = {
 }  # fmt: skip
 ABSOLUTE_FLOOR = np.array([_FLOORS[name] for name in FEATURES])
 """... nor below this, per feature, in its own unit: two samples of time, a quantisation step of the sensors."""
-REASONS = ("first_weld", "program_change", "reference_reset")
-"""Why a version of a reference began."""
+REASONS = ("", "program_change", "reference_reset")
+"""Why a version of a reference began: the kind of event; the first version began with the first weld."""
 _NEVER = np.iinfo(np.int64).min
 _SETTLE_ROWS = 256
 """Streams whose first welds are looked at together: enough to be fast, few enough for the cache."""
@@ -109,6 +111,8 @@ class References:
     """... its variance ..."""
     covariance: NDArray[np.float64]
     """(rows, F) ... and its covariance with the features."""
+    slope: NDArray[np.float64]
+    """(rows, F) of each feature per hundred welds of wear."""
     anchor: NDArray[np.float64]
     """(rows, F) centre at the wear `anchor_wear` when it had learnt."""
     anchor_sigma: NDArray[np.float64]
@@ -139,6 +143,7 @@ class References:
             wear=np.zeros(rows),
             wear_variance=np.zeros(rows),
             covariance=np.zeros(table),
+            slope=np.zeros(table),
             anchor=np.full(table, np.nan),
             anchor_sigma=np.full(table, np.nan),
             anchor_wear=np.zeros(rows),
@@ -148,7 +153,7 @@ class References:
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
         "n", "version", "since_ns", "reason", "pinned", "alone", "program", "last_time_ns", "centre", "variance",
-        "wear", "wear_variance", "covariance", "anchor", "anchor_sigma", "anchor_wear", "first", "first_wear",
+        "wear", "wear_variance", "covariance", "slope", "anchor", "anchor_sigma", "anchor_wear", "first", "first_wear",
     )  # fmt: skip
     KEPT: ClassVar[tuple[str, ...]] = ("pinned", "program", "last_time_ns")
     """What a new version takes over from the one before."""
@@ -184,15 +189,6 @@ class References:
         """Return sigma (len(rows), F) of the welds, never below the floors; NaN while learning."""
         return _floored(self.variance[rows], self.centre[rows])
 
-    def slope(self, rows: NDArray[np.int64], priors: Priors) -> NDArray[np.float64]:
-        """Return the slope (len(rows), F) of each feature per hundred welds of wear."""
-        n = np.clip(self.n[rows], 1, MEMORY_N)
-        prior = priors.slope[self.program[rows]]
-        slope = slope_of(self.covariance[rows], self.wear_variance[rows], n, prior)
-        steepest = SLOPE_MAX_SIGMA * self.anchor_sigma[rows]
-        bounded: NDArray[np.float64] = np.clip(slope, -steepest, steepest)
-        return bounded
-
     def expect(
         self, rows: NDArray[np.int64], values: NDArray[np.float32], wear: NDArray[np.float64], priors: Priors
     ) -> Expected:
@@ -204,8 +200,9 @@ class References:
         n = np.clip(self.n[rows], 1, MEMORY_N)
         seen = self.wear_variance[rows]
         away = from_mean(wear, self.wear[rows], seen)
-        centre = self.centre[rows] + self.slope(rows, priors) * away[:, None]
-        spread = self.sigma(rows)
+        centre = self.centre[rows]
+        spread = _floored(self.variance[rows], centre)
+        centre += self.slope[rows] * away[:, None]
         sigma = spread * np.sqrt((1 + SMALL_N / n) * (1 + doubt(away, seen, n)))[:, None]
         known = ~self.learning(rows)
         out = Expected(known, centre, sigma, spread, away)
@@ -250,7 +247,7 @@ class References:
         rows = np.flatnonzero(self.n >= self.learn_n)
         wear = self.wear[rows], self.wear_variance[rows]
         variance = np.square(self.sigma(rows))
-        priors.learn(self.program[rows], wear, self.centre[rows], variance, self.slope(rows, priors), streams_n)
+        priors.learn(self.program[rows], wear, self.centre[rows], variance, self.slope[rows], streams_n)
 
     def _expect_young(
         self,
@@ -301,7 +298,7 @@ class References:
         off = np.where(counted, wear - mean[:, None], 0.0)
         program = self.program[rows]
         known = ~np.isnan(priors.centre[program]) & ~self.alone[rows][:, None]
-        slope = np.where(self.alone[rows][:, None], 0.0, priors.slope[program])
+        slope = priors.slope[program]
         # One step of an M-estimate: residuals from the line that is expected, winsorised, correct the line.
         flat = first - slope[:, None, :] * off[:, :, None]
         middle, spread = _middle_and_spread(flat)
@@ -314,6 +311,7 @@ class References:
         )
         length = np.full(len(rows), self.learn_n)
         slope = slope_of(self.covariance[rows], self.wear_variance[rows], length, slope)
+        self.slope[rows] = slope
         middle, spread = _middle_and_spread(first - slope[:, None, :] * off[:, :, None])
         shared = (PRIOR_N * priors.within[program] + self.learn_n * spread) / (PRIOR_N + self.learn_n)
         shift = slope * (mean - priors.wear[program])[:, None]
@@ -338,32 +336,49 @@ class References:
         expected: Expected,
         priors: Priors,
     ) -> None:
-        centre, spread, away = self.centre[rows], expected.spread, expected.away
+        centre, away = self.centre[rows], expected.away
         rate = 1.0 / np.minimum(self.n[rows] + 1, MEMORY_N)
+        rates = rate[:, None]
         error = values - expected.centre
-        seen = ~np.isnan(error)
-        reach = WINSOR_SIGMA * spread
-        np.clip(error, -reach, reach, out=error)
-        error[~seen] = 0.0
-        moved = expected.centre - centre + error  # from the centre, as if the weld were as far off as it may count
+        unseen = np.isnan(error)
+        reach = WINSOR_SIGMA * expected.spread
+        np.minimum(error, reach, out=error)
+        np.maximum(error, -reach, out=error)
+        error[unseen] = 0.0
+        moved = expected.centre - centre
+        moved += error  # from the centre, as if the weld were as far off as it may count
 
-        wear_rate = np.where(counted, rate, 0.0)
-        self.wear[rows] += wear_rate * away
-        self.wear_variance[rows] = (1 - wear_rate) * (self.wear_variance[rows] + wear_rate * np.square(away))
-        joint = self.covariance[rows]
-        joint += (wear_rate * away)[:, None] * np.where(seen, moved, 0.0)
-        joint *= (1 - wear_rate)[:, None]
-        self.covariance[rows] = joint
+        rate_of_wear = np.where(counted, rate, 0.0)
+        self.wear[rows] += rate_of_wear * away
+        wear_variance = (1 - rate_of_wear) * (self.wear_variance[rows] + rate_of_wear * np.square(away))
+        self.wear_variance[rows] = wear_variance
+        covariance = (rate_of_wear * away)[:, None] * moved
+        covariance += self.covariance[rows]
+        covariance *= (1 - rate_of_wear)[:, None]
+        self.covariance[rows] = covariance
 
-        anchor_sigma = self.anchor_sigma[rows]
-        slope = self.slope(rows, priors)
-        there = self.anchor[rows] + slope * (self.wear[rows] - self.anchor_wear[rows])[:, None]
-        leash = ANCHOR_SIGMA * anchor_sigma
-        self.centre[rows] = np.clip(centre + rate[:, None] * moved, there - leash, there + leash)
+        sigma = self.anchor_sigma[rows]
+        n = np.minimum(self.n[rows] + 1, MEMORY_N)
+        slope = slope_of(covariance, wear_variance, n, priors.slope[self.program[rows]])
+        steepest = SLOPE_MAX_SIGMA * sigma
+        np.minimum(slope, steepest, out=slope)
+        np.maximum(slope, -steepest, out=slope)
+        self.slope[rows] = slope
+        slope *= (self.wear[rows] - self.anchor_wear[rows])[:, None]
+        there = self.anchor[rows]
+        there += slope
+        moved *= rates
+        moved += centre
+        np.minimum(moved, there + ANCHOR_SIGMA * sigma, out=moved)
+        self.centre[rows] = np.maximum(moved, there - ANCHOR_SIGMA * sigma, out=moved)
         variance = self.variance[rows]
-        grown = variance + rate[:, None] * (np.square(error) / WINSOR_VARIANCE - variance)
-        most = np.square(ANCHOR_SPREAD * anchor_sigma)
-        self.variance[rows] = np.where(seen, np.minimum(grown, most), variance)
+        np.square(error, out=error)
+        error /= WINSOR_VARIANCE
+        error -= variance
+        error *= rates
+        error[unseen] = 0.0
+        variance += error
+        self.variance[rows] = np.minimum(variance, np.square(ANCHOR_SPREAD * sigma), out=variance)
 
 
 def _floored(variance: NDArray[np.float64], centre: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -380,8 +395,8 @@ def _blend(
     between: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance (k, F) of a centre known by the median `own` of `n` welds and by its programme."""
-    own_weight = np.where(np.isnan(own), 0.0, n[:, None] / (MEDIAN_VARIANCE * within + 1e-12))
-    prior_weight = 1.0 / (between + 1e-12)
+    own_weight = np.where(np.isnan(own), 0.0, n[:, None] / (MEDIAN_VARIANCE * within))
+    prior_weight = 1.0 / (between + TINY)
     variance = 1.0 / (own_weight + prior_weight)
     centre = variance * (own_weight * np.nan_to_num(own, nan=0.0) + prior_weight * prior)
     return centre, variance

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class WearTracker:
         for gun, forecast in self._report.alarming(rows):
             g["warned"][gun] = True
             weld = last[gun]
-            wear = int(g["wear"][gun])
+            wear = int(g["wear"][gun]) + 1
             raised.append((weld, wear_signal(welds.gun[weld], int(welds.time_ns[weld]), wear, forecast)))
         return raised
 
@@ -123,15 +123,24 @@ class WearTracker:
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays, from which `restore` goes on to the bit."""
-        text = json.dumps({"guns": list(self._guns), "streams": list(self._streams)})
+        keys = {"settings": asdict(self.settings), "guns": list(self._guns), "streams": list(self._streams)}
+        text = json.dumps(keys)
         state: dict[str, NDArray[np.generic]] = {"keys": np.frombuffer(text.encode(), dtype=np.uint8)}
         guns, streams = len(self._guns), len(self._streams)
         for part, rows, n in self._parts(guns, streams):
             state |= {part + name: array for name, array in rows.snapshot(n).items()}
         return state
 
+    @classmethod
+    def of(cls, state: Mapping[str, NDArray[np.generic]]) -> WearTracker:
+        """Return a tracker with the state and the settings of a snapshot."""
+        keys = json.loads(bytes(state["keys"].astype(np.uint8)))
+        tracker = cls(WearSettings(**keys["settings"]))
+        tracker.restore(state)
+        return tracker
+
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Take over a snapshot."""
+        """Take over a snapshot; the settings stay those of now."""
         keys = json.loads(bytes(state["keys"].astype(np.uint8)))
         self._guns = {name: row for row, name in enumerate(keys["guns"])}
         self._streams = {(gun, spot, program): row for row, (gun, spot, program) in enumerate(keys["streams"])}

@@ -56,16 +56,12 @@ class Report:
         All infinite (low too) where the line is not known yet.
         """
         g = self._trends.gun
-        slope, wear = g["slope"][guns][:, FALLING], self._rows["wear"][guns][:, None] / PER
-        level, mean = g["level"][guns][:, FALLING], g["mean_wear"][guns][:, None] / PER
+        wear, mean = self._rows["wear"][guns][:, None] / PER, g["mean_wear"][guns][:, None] / PER
+        level = g["level"][guns][:, FALLING]
         # From the references, which lie at the streams' mean wear, and from a dressed tip.
         x = np.concatenate((np.repeat(wear - mean, len(FALLING), axis=1), wear), axis=1)
         both = [*FALLING, VOLTAGE]
         slopes = g["slope"][guns][:, both]
-        # A reference is as wide as the stream's welds scatter: about the line, from dress to dress, and along the line.
-        own = np.maximum(g["scatter"][guns] + g["fresh_variance"][guns], SCATTER_FLOOR**2)[:, FALLING]
-        spread = np.sqrt(own + np.square(slope / PER) * g["reach"][guns][:, None])
-        left = (self._settings.limit_sigma - float(ndtri(1 - LEFT_SHARE))) * spread
         lost = np.full((len(guns), 1), -math.log1p(-self._settings.density_loss))
         fresh = g["fresh"][guns][:, [VOLTAGE]]
         base = np.concatenate((level, level[:, [FALLING.index(VOLTAGE)]] - fresh), axis=1)
@@ -82,8 +78,19 @@ class Report:
             walk=np.full_like(x, WALK / BLOCK),
         )
         unknown = g["blocks"][guns][:, both] < READY_BLOCKS
-        answers = welds_to(line, np.concatenate((left, lost), axis=1))
+        answers = welds_to(line, np.concatenate((self._widths(guns), lost), axis=1))
         return tuple(np.where(unknown, np.inf, answer) for answer in answers)  # type: ignore[return-value]
+
+    def _widths(self, guns: Ints) -> Floats:
+        """Return how far the mean weld of guns (n,) may be from its reference, (n, 3) logarithms of `FALLING`.
+
+        A reference is as wide as a stream's welds scatter: about the line, from dress to dress, and along the line.
+        """
+        g = self._trends.gun
+        own = np.maximum(g["scatter"][guns] + g["fresh_variance"][guns], SCATTER_FLOOR**2)[:, FALLING]
+        along = np.square(g["slope"][guns][:, FALLING] / PER) * g["reach"][guns][:, None]
+        widths: Floats = (self._settings.limit_sigma - float(ndtri(1 - LEFT_SHARE))) * np.sqrt(own + along)
+        return widths
 
     def routine(self, gun: int) -> tuple[float, float, float]:
         """Return the usual welds between two dresses, with the 95 % interval of the next; NaN: not known."""
@@ -200,7 +207,16 @@ class Report:
         per_100, low, high, now = (
             math.expm1(x) if known else math.nan for x in (slope, slope - half, slope + half, change)
         )
-        return IndicatorTrend(INDICATORS[k], per_100, low, high, now)
+        return IndicatorTrend(INDICATORS[k], per_100, low, high, now, self._limit(row, k) if known else math.nan)
+
+    def _limit(self, row: int, k: int) -> float:
+        """Return the change from a dressed tip at which an indicator reaches a limit, a share."""
+        if k not in FALLING:
+            return math.nan
+        t = self._trends.gun
+        width = self._widths(np.array([row]))[0, FALLING.index(k)]
+        limit = math.expm1(-width - t["fresh"][row, k] + t["slope"][row, k] * t["mean_wear"][row] / PER)
+        return max(limit, -self._settings.density_loss) if k == VOLTAGE else limit
 
 
 def _moment(time_ns: np.int64) -> int | None:

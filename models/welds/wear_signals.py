@@ -8,32 +8,32 @@ from models.signals import Signal
 from models.welds.explain import NAMES
 from models.welds.wear_state import DressCheck, Forecast
 
-_LIMITS = {
-    "reference": "{name} leaves the references of this gun's spots",
-    "density": "the current density at the tips (read as voltage) has fallen too far",
-}
+
+def sentence(forecast: Forecast) -> str:
+    """Return one sentence that says what the next limit of a gun is and when it comes."""
+    if forecast.limit == "routine":
+        return f"It is usually dressed in {_welds(forecast)}."
+    if forecast.limit == "reference":
+        name = NAMES[forecast.feature][0]
+        what, done = f"{name} leaves the references of its spots", f"{name} has left the references of its spots"
+    else:
+        what = "the current density at the tips, read as voltage, falls below its limit"
+        done = "The current density at the tips, read as voltage, has fallen below its limit"
+    if forecast.expected == 0:
+        return f"{done}: it should be dressed."
+    return f"In {_welds(forecast)} {what}: it should be dressed before."
 
 
 def wear_signal(gun: str, time_ns: int, wear: int, forecast: Forecast) -> Signal:
-    """Say that a gun should be dressed soon. `wear` counts the welds since the last dress."""
-    details: dict[str, float | str] = {"limit": forecast.limit, "wear": wear + 1}
+    """Say that a gun should be dressed. `wear` counts the welds since the last dress."""
+    details: dict[str, float | str] = {"limit": forecast.limit, "wear": wear}
     if forecast.limit == "routine":
-        text = f"Gun {gun} has made {wear + 1} welds since its last dress, well beyond where it is usually dressed."
+        text = f"Gun {gun} has made {wear} welds since its last dress, more than it usually does."
     else:
-        details |= {
-            "feature": forecast.feature,
-            "remaining": round(forecast.expected, 1),
-            "low": round(forecast.low, 1),
-        }
-        upto = "unknown"
-        if math.isfinite(forecast.high):
-            upto = f"{forecast.high:.0f}"
-            details["high"] = round(forecast.high, 1)
-        why = _LIMITS[forecast.limit].format(name=NAMES[forecast.feature][0])
-        text = (
-            f"Gun {gun}: in about {forecast.expected:.0f} welds (95 %: {forecast.low:.0f} to {upto}) {why}. "
-            "It should be dressed before."
-        )
+        text = f"Gun {gun}: {sentence(forecast)}"
+        details["feature"] = forecast.feature
+        figures = {"remaining": forecast.expected, "low": forecast.low, "high": forecast.high}
+        details |= {name: round(welds, 1) for name, welds in figures.items() if math.isfinite(welds)}
     return Signal("wear_warning", time_ns, gun, "", "", text, details)
 
 
@@ -53,3 +53,8 @@ def dress_signal(gun: str, time_ns: int, check: DressCheck) -> Signal:
         "high": round(check.high, 4),
     }
     return Signal("dress_ineffective", time_ns, gun, "", "", text, details)
+
+
+def _welds(forecast: Forecast) -> str:
+    high = f"{forecast.high:.0f}" if math.isfinite(forecast.high) else "any number"
+    return f"about {forecast.expected:.0f} welds (95 %: {forecast.low:.0f} to {high})"

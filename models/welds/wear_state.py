@@ -86,6 +86,8 @@ class IndicatorTrend:
     high: float
     now: float
     """Change since the dress, a share."""
+    limit: float
+    """Change at which a limit is reached, a share; NaN: it has none, or it is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ CUT = 3.0
 MAD_TO_SIGMA = 1.4826
 SCATTER_FLOOR = 0.01
 """As `models.welds.reference.RELATIVE_FLOOR`: the class of the sensors."""
-WALK = 0.0015**2
+WALK = 0.0008**2
 """Variance by which the level wanders from block to block: sheets and coatings change."""
-TURN = 0.003**2
+TURN = 0.002**2
 """Variance by which the slope per 100 welds changes from dress to dress."""
 PER = 100.0
 """Slopes are kept per so many welds."""

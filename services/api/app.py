@@ -20,7 +20,21 @@ from services.api.live import Hub
 from services.api.pages import Pages
 from services.api.query import check_repeated
 from services.api.reference import STYLE, STYLE_PATH, reference_page
-from services.api.routes import account, agvs, bodies, health, live, rates, references, spc, spots, welds
+from services.api.routes import (
+    account,
+    agvs,
+    bodies,
+    guns,
+    health,
+    inspections,
+    live,
+    models,
+    rates,
+    references,
+    spc,
+    spots,
+    welds,
+)
 from services.api.routes import plant as plant_routes
 from services.config import Config
 from services.evidence import Evidence
@@ -81,7 +95,23 @@ def create_app(
     registry, durations = metrics.new_registry()
     registry.register(metrics.StoreCollector(context, lambda: hub.clients, lambda: hub.connected))
     app.state.context, app.state.hub, app.state.registry = context, hub, registry
-    for module in (plant_routes, rates, welds, references, spots, spc, bodies, agvs, account, health, live):
+    routes = (
+        plant_routes,
+        rates,
+        welds,
+        references,
+        spots,
+        spc,
+        bodies,
+        inspections,
+        models,
+        guns,
+        agvs,
+        account,
+        health,
+        live,
+    )
+    for module in routes:
         app.include_router(module.router)
     _add_pages(app, Pages(web_root))
     problems.add_handlers(app)

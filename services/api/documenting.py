@@ -12,6 +12,7 @@ _MEANING = {
     403: "A page of another site asks; it may change nothing.",
     404: "There is no such thing.",
     406: "No format that is accepted can be given.",
+    409: "The state of things does not allow it; the problem says why, with figures.",
     413: "The body is too large.",
     415: "The body comes in a form that is not taken.",
     503: "The store, or the broker, does not answer now; try again after `Retry-After` seconds.",

@@ -156,6 +156,11 @@ class Hub:
                 if self._outboxes:
                     self._agvs[msgspec.json.decode(text, type=_Identified).id] = text
 
+        elif kind == "signals":
+            items = _objects(bytes(status.get("items", b"[]")))
+            for outbox in self._outboxes:
+                outbox.put_signals(items)
+
     def _broadcast(self, kind: State, text: str) -> None:
         for outbox in self._outboxes:
             outbox.put_state(kind, text)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 MAX_WAITING_WELDS = 2000
+MAX_WAITING_SIGNALS = 200
+"""Findings are rare; of a flood the newest are shown, and all of them can be asked for."""
 
 State = Literal["rate", "sources", "pipeline"]
 
@@ -17,7 +19,7 @@ class Batch:
 
     __slots__ = ("items", "text")
 
-    def __init__(self, kind: Literal["welds", "agvs"], items: Sequence[str]) -> None:
+    def __init__(self, kind: Literal["welds", "agvs", "signals"], items: Sequence[str]) -> None:
         self.items = items
         self.text = f'{{"type":"{kind}","items":[{",".join(items)}]}}'
 
@@ -34,6 +36,7 @@ class Outbox:
         self._welds: deque[Batch] = deque()
         self._waiting = 0
         self._missed = 0
+        self._signals: deque[str] = deque(maxlen=MAX_WAITING_SIGNALS)
         self._agvs: dict[str, str] = {}
         self._agv_batch: Batch | None = None
 
@@ -55,6 +58,11 @@ class Outbox:
                 self._welds.appendleft(Batch("welds", oldest.items[surplus:]))
         self._filled.set()
 
+    def put_signals(self, items: Sequence[str]) -> None:
+        """Take findings."""
+        self._signals.extend(items)
+        self._filled.set()
+
     def put_agvs(self, agvs: Mapping[str, str], batch: Batch) -> None:
         """Take vehicles by id; `batch` is the message of all of them."""
         self._agv_batch = None if self._agvs else batch
@@ -65,7 +73,7 @@ class Outbox:
         """Return the next message, waiting for one."""
         await self._filled.wait()
         text = self._next()
-        if not (self._states or self._welds or self._agvs or self._missed):
+        if not (self._states or self._welds or self._signals or self._agvs or self._missed):
             self._filled.clear()
         return text
 
@@ -73,6 +81,10 @@ class Outbox:
         if self._missed:
             missed, self._missed = self._missed, 0
             return f'{{"type":"missed","welds":{missed}}}'
+        if self._signals:
+            signals = Batch("signals", list(self._signals))
+            self._signals.clear()
+            return signals.text
         if self._welds:
             batches, self._waiting = list(self._welds), 0
             self._welds.clear()

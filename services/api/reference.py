@@ -52,7 +52,8 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parameters = operation.get("parameters", [])
     answers = "".join(_answer(status, answer) for status, answer in operation["responses"].items())
     return (
-        f"<details><summary><code>{method.upper()} {_text(path)}</code> <span>{_text(operation['summary'])}</span></summary>"
+        f"<details><summary><code>{method.upper()} {_text(path)}</code> "
+        f"<span>{_text(operation['summary'])}</span></summary>"
         f"{_paragraphs(operation.get('description', ''))}"
         f"{_form(path, parameters, can_send=method == 'get' and '{' not in path)}{_body(operation)}"
         f"<table><tr><th>Answer</th><th></th><th>Content</th></tr>{answers}</table></details>"

@@ -221,7 +221,11 @@ class SpotStream(Model):
     program: str
     n: int = Field(description="welds the reference has learnt from")
     version: int
-    learning: bool
+    since: datetime = Field(description="when this version began")
+    why: str = Field(description="the kind of event that began it, empty for the first")
+    learning: bool = Field(description="too few welds of its own; its programme's other spots stand in, once known")
+    pinned: bool = Field(description="learns no more, by order of an engineer")
+    excluded: bool = Field(description="the spot's welds are not judged, by order of an engineer")
     features: list[FeatureReference]
     band: BandOut | None
 
@@ -620,6 +624,68 @@ class ModelDetail(ModelOut):
     """A model with its card."""
 
     card: dict[str, Any] = Field(description="see docs/reference/model-card.md")
+
+
+class DressCheckOut(Model):
+    """What the last dress or cap change that could be checked did; shares are relative changes from a dressed tip."""
+
+    time: datetime
+    feature: str = Field(description="the indicator that shows it best; empty when none was worn enough to tell")
+    before: float | None = Field(description="change since a dressed tip just before")
+    after: float | None = Field(description="... and just after")
+    recovered: float | None = Field(description="share of the wear that was taken off")
+    low: float | None = Field(description="lower end of its 95 % interval")
+    high: float | None
+    effective: bool | None = Field(description="more than half was taken off; null when that cannot be told")
+
+
+class GunOut(Model):
+    """The electrodes of one gun, as of its latest weld."""
+
+    gun: str
+    line: str = Field(description="by the plant model; empty when it does not know the gun")
+    cell: str
+    time: datetime = Field(description="of the latest weld")
+    wear: int = Field(description="welds since the last dress or cap change, or since the gun was first seen")
+    counted: bool = Field(description="the controller counts them; else Lineside does")
+    dressed: datetime | None = Field(description="the last dress or cap change; null when none was seen")
+    dresses: int = Field(description="since the cap change, or since the gun was first seen")
+    dresses_per_cap: float | None = Field(description="usual; null when not known")
+    caps_changed: datetime | None = Field(description="null when none was seen")
+    caps_welds: int = Field(description="welds since then, or since the gun was first seen")
+    next: Literal["tip_dress", "cap_change"] = Field(description="what is due next")
+    routine: float | None = Field(description="welds between two dresses as they usually are; null when not known")
+    ready: bool = Field(description="enough welds are known for a trend")
+    remaining: float | None = Field(description="welds until the first limit; null when nothing moves towards one")
+    low: float | None = Field(description="lower end of its 95 % interval")
+    high: float | None = Field(description="null: not bounded")
+    limit: Literal["reference", "density", "routine", ""] = Field(
+        description="what comes first: welds leave their references, the current density has fallen too far, or the "
+        "gun is usually dressed then"
+    )
+    feature: str = Field(description="the indicator that gets there")
+    sentence: str = Field(description="the forecast in words, English")
+    check: DressCheckOut | None
+
+
+class WearTrendOut(Model):
+    """How one indicator changes with wear; shares are relative changes from a dressed tip."""
+
+    feature: str
+    per_100: float | None = Field(description="change over 100 welds")
+    low: float | None = Field(description="lower end of its 95 % interval")
+    high: float | None
+    now: float | None = Field(description="change since the dress, by the trend")
+    limit: float | None = Field(description="change at which a limit is reached; null when there is none")
+    change: list[float | None] = Field(description="as measured, at each of the gun's `points`")
+
+
+class GunDetail(GunOut):
+    """One gun with its wear since the last dress and what was signalled."""
+
+    points: list[float] = Field(description="welds since the dress, at which `trends[].change` was measured")
+    trends: list[WearTrendOut]
+    signals: list[EventOut] = Field(description="wear warnings and dresses that did not work, newest first")
 
 
 class Page(Model):

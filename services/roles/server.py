@@ -29,7 +29,8 @@ def run(job: bytes, stop: threading.Event, log: logging.Logger) -> None:
     try:
         pipeline = Pipeline(config, plant, store, feed, log)
         curves = CurveReader(DataLayout(config.data).curves, pipeline.archive)
-        evidence = FolderEvidence(config.data, curves, pipeline.state.judge, pipeline.lock)
+        models = (pipeline.state.judge, pipeline.state.wear)
+        evidence = FolderEvidence(config.data, curves, models, pipeline.lock)
 
         def judge() -> None:
             try:

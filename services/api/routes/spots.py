@@ -17,6 +17,7 @@ from services.api.schemas import BandOut, FeatureReference, SpotOut, SpotStream
 from services.api.wire import rate_out, shorts, weld_detail
 from services.evidence import StreamReference
 from services.store.protocol import Filters
+from services.times import utc
 
 router = APIRouter(prefix="/api/v1", tags=["spots"])
 
@@ -78,7 +79,11 @@ def _stream(reference: StreamReference) -> SpotStream:
         program=reference.program,
         n=reference.n,
         version=reference.version,
+        since=utc(reference.since_ns),
+        why=reference.why,
         learning=reference.learning,
+        pinned=reference.pinned,
+        excluded=reference.excluded,
         features=[FeatureReference(name=name, centre=centre[k], sigma=sigma[k]) for k, name in enumerate(FEATURES)],
         band=band,
     )

@@ -16,6 +16,8 @@ from edge.topics import Place
 from models.welds.batch import WeldBatch
 from models.welds.bodies import Body, BodyTracker
 from models.welds.judge import VERDICTS, JudgeSettings, WeldJudge
+from models.welds.wear import WearTracker
+from models.welds.wear_state import WearSettings
 from services import rows
 from services.curves import CurveArchive, CurveReader
 from services.deadletter import DeadLetters
@@ -76,6 +78,8 @@ def make_shop(data: Path) -> Shop:
     welds = _welds()
     judge = WeldJudge(JudgeSettings(learn_n=8))
     verdicts = judge.judge(welds)
+    wear = WearTracker(WearSettings())
+    wear.add(welds, verdicts)
     ordinals = np.arange(1, len(welds) + 1)
     lines = [PLACES[spot].split("/") for spot in welds.spot]
     arrival = rows.Arrival(
@@ -113,7 +117,11 @@ def make_shop(data: Path) -> Shop:
         )
     )
     return Shop(
-        store, FolderEvidence(data, CurveReader(layout.curves), judge), table.to_pylist(), bodies.to_pylist(), welds
+        store,
+        FolderEvidence(data, CurveReader(layout.curves), (judge, wear)),
+        table.to_pylist(),
+        bodies.to_pylist(),
+        welds,
     )
 
 

@@ -2,6 +2,7 @@
 
 import uPlot from 'uplot';
 
+import { minute } from '../format.js';
 import { Scope } from '../store.js';
 import { palette, theme } from '../theme.js';
 
@@ -17,6 +18,13 @@ export function axis(options = {}) {
     ...options,
   };
 }
+
+const MINUTE_S = 60;
+const STEPS_MIN = [1, 2, 5, 10, 20, 30, 60, 120, 240, 360, 720, 1440, 2880, 10080];
+
+/** The axis of a chart in time: whole minutes, so that no label stands twice. */
+export const timeAxis = (options = {}) =>
+  axis({ size: 1.5 * palette().rem, space: 70, incrs: STEPS_MIN.map((minutes) => minutes * MINUTE_S), values: (_, times) => times.map((s) => minute(s * 1000)), grid: { show: false }, ...options });
 
 const fontOf = () => `${0.8125 * palette().rem}px ${palette().font}`;
 

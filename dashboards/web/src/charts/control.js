@@ -1,9 +1,8 @@
 // A control chart of one feature of one spot: EWMA or CUSUM of its distance from the reference, and its limits.
 
-import { minute } from '../format.js';
 import { drawShape } from '../shapes.js';
 import { palette } from '../theme.js';
-import { axis, chart, colour } from './base.js';
+import { axis, chart, colour, timeAxis } from './base.js';
 import { drawEvents } from './events.js';
 
 const SIGNAL_PX = 10;
@@ -44,7 +43,7 @@ export function controlChart(element) {
       },
     },
     axes: [
-      axis({ size: 1.5 * palette().rem, space: 70, values: (_, times) => times.map((s) => minute(s * 1000)), grid: { show: false } }),
+      timeAxis(),
       axis({ size: 3.4 * palette().rem, space: 30, values: (_, sigmas) => sigmas.map((sigma) => `${sigma} σ`) }),
     ],
     series: [{}, bound, bound, { ...plain, stroke: colour('ok'), width: 2 }, ...(view === 'cusum' ? [{ ...plain, stroke: colour('ok-mark'), width: 2 }] : [])],

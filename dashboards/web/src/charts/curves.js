@@ -4,7 +4,7 @@ import uPlot from 'uplot';
 
 import { palette } from '../theme.js';
 import { axis, chart, colour } from './base.js';
-import { drawDepartures, drawMarks, drawPhases } from './evidence.js';
+import { drawDepartures, drawMarks, drawPhases, drawStepTime } from './evidence.js';
 
 /** uPlot.join: a null is a gap in the line; a sample absent because another curve has one there is not. */
 const EXPAND_NULLS = 2;
@@ -63,7 +63,7 @@ export function curveChart(element, { label = null, compact = false } = {}) {
     scales: { x: { time: false }, y: compact ? {} : { range: () => rangeOf(lines, band, evidence) } },
     hooks: {
       drawAxes: [(plot) => drawPhases(plot, evidence, { named: !compact })],
-      draw: compact ? [] : [(plot) => drawDepartures(plot, evidence), (plot) => drawMarks(plot, evidence)],
+      draw: compact ? [(plot) => drawStepTime(plot, evidence)] : [(plot) => drawDepartures(plot, evidence), (plot) => drawMarks(plot, evidence)],
     },
     axes: [
       axis({ size: (label ? 1.5 : 1.4) * rem(), label, labelSize: 1.3 * rem(), space: compact ? 50 : 70 }),

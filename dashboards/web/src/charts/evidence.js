@@ -37,6 +37,23 @@ export function drawPhases(plot, evidence, { named }) {
   context.restore();
 }
 
+/** On a chart of another channel: a line where the step is, when there is one worth showing. */
+export function drawStepTime(plot, evidence) {
+  const { ctx: context, bbox } = plot;
+  for (const { ms } of evidence?.marks.filter(({ kind, notable }) => kind === 'step' && notable) ?? []) {
+    const x = plot.valToPos(ms, 'x', true);
+    context.save();
+    context.strokeStyle = palette()['defect-mark'];
+    context.lineWidth = devicePixelRatio;
+    context.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+    context.beginPath();
+    context.moveTo(x, bbox.top);
+    context.lineTo(x, bbox.top + bbox.height);
+    context.stroke();
+    context.restore();
+  }
+}
+
 /** Redraw in the colour of a defect the stretches where the curve is outside its band. */
 export function drawDepartures(plot, evidence) {
   if (!evidence) return;

@@ -2,8 +2,7 @@
 
 import { palette } from '../theme.js';
 import { SHAPES, drawShape } from '../shapes.js';
-import { minute } from '../format.js';
-import { axis, chart, colour } from './base.js';
+import { axis, chart, colour, timeAxis } from './base.js';
 import { BAND_SIGMAS } from './curves.js';
 import { drawEvents } from './events.js';
 
@@ -32,7 +31,7 @@ export function featureChart(element, { eventLabels = false } = {}) {
     hooks: { draw: [(plot) => drawEvents(plot, events, { named: eventLabels }), drawMarks] },
     scales: { x: { time: true }, y: { range: (_, low, high) => [low - (high - low || 1) * 0.1, high + (high - low || 1) * 0.1] } },
     axes: [
-      axis({ size: 1.4 * palette().rem, space: 70, values: (_, times) => times.map((s) => minute(s * 1000)), grid: { show: false } }),
+      timeAxis({ size: 1.4 * palette().rem }),
       axis({ size: 3.4 * palette().rem, space: 26 }),
     ],
     series: [

@@ -4,7 +4,7 @@ import { h } from '../dom.js';
 import { interval, minute, number, percent } from '../format.js';
 import { t } from '../i18n.js';
 import { palette } from '../theme.js';
-import { axis, chart, colour } from './base.js';
+import { axis, chart, colour, timeAxis } from './base.js';
 
 /** A bucket with less than this share of the largest n is not drawn: its interval would dwarf all others. */
 const DRAWN_SHARE = 0.1;
@@ -35,7 +35,7 @@ export function trendChart() {
     hooks: { setCursor: [({ cursor }) => describe(points[cursor.idx ?? points.length - 1])] },
     scales: { x: { time: true }, y: { range: () => rangeOf(points) } },
     axes: [
-      axis({ size: 1.5 * palette().rem, space: 70, values: (_, times) => times.map((s) => minute(s * 1000)), grid: { show: false } }),
+      timeAxis(),
       axis({ size: 4 * palette().rem, space: 22, values: (_, shares) => shares.map((share) => (share > 1 ? '' : `${percent(share, 1)} %`)) }),
     ],
     series: [

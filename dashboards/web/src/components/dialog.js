@@ -14,8 +14,8 @@ export const field = (label, control) => h('label', { class: 'form-field' }, h('
 /** The field for the viewer's name. */
 export const nameField = () => field(t('ask.name'), h('input', { class: 'field', name: 'by', required: true, maxlength: 100, autocomplete: 'name', value: ownName() }));
 
-/** The field for a note. */
-export const noteField = (required = false) => field(t('ask.note'), h('textarea', { class: 'field', name: 'note', rows: 2, maxlength: 500, required }));
+/** The field for a note, or for the reason that an act must give. */
+export const noteField = (required = false) => field(required ? t('ask.reason') : t('ask.note'), h('textarea', { class: 'field', name: 'note', rows: 2, maxlength: 500, required }));
 
 /**
  * Ask. `send(values)` does it: the dialog closes when it resolves, and says what its ApiError says when it rejects.

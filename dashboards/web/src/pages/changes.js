@@ -7,7 +7,7 @@ import { panel } from '../components/panel.js';
 import { h, keyed, setText } from '../dom.js';
 import { time } from '../format.js';
 import { t } from '../i18n.js';
-import { signals } from '../live.js';
+import { SIGNAL_KINDS, signals } from '../live.js';
 import { href } from '../router.js';
 import { eventName } from '../words.js';
 
@@ -16,6 +16,10 @@ const RELOAD_EVERY_MS = 30_000;
 const EVENTS_EVERY_MS = 5000;
 const EVENTS_ASKED = 200;
 const SHOWN = 50;
+const EVENT_KINDS = [
+  'cap_change', 'tip_dress', 'program_change', 'maintenance', 'sheet_change', 'reference_reset', 'reference_pin', 'reference_unpin', 'spot_exclude', 'spot_include',
+  'inspection', 'model_activate', 'model_shadow', 'model_retire', ...SIGNAL_KINDS,
+];
 const COLUMNS = ['weld.time', 'changes.event', 'changes.subject', 'changes.note', 'changes.by'];
 
 export function changesPage(root, scope) {
@@ -55,10 +59,9 @@ function signalsPanel(scope) {
 function eventsPanel(scope) {
   const body = h('tbody');
   const notice = h('div', {}, waiting());
-  const kinds = h('select', { class: 'field', 'aria-label': t('changes.kind'), on: { change: () => void load() } }, h('option', { value: '', text: t('changes.all_kinds') }));
+  const kinds = h('select', { class: 'field', 'aria-label': t('changes.kind'), on: { change: () => void load() } }, h('option', { value: '', text: t('changes.all_kinds') }), EVENT_KINDS.map((kind) => h('option', { value: kind, text: eventName(kind) })));
   const head = h('tr', {}, COLUMNS.map((key) => h('th', { scope: 'col', text: t(key) })));
   const abort = new AbortController();
-  const seen = new Set();
 
   async function load() {
     const kind = kinds.value;
@@ -70,11 +73,6 @@ function eventsPanel(scope) {
       return;
     }
     if (kind !== kinds.value) return;
-    for (const { kind: name } of items) {
-      if (seen.has(name)) continue;
-      seen.add(name);
-      kinds.append(h('option', { value: name, text: eventName(name) }));
-    }
     notice.replaceChildren(...(items.length ? [] : [h('p', { class: 'notice', text: t('changes.no_events') })]));
     keyed(body, items, ({ id }) => id, eventRow);
   }

@@ -6,16 +6,15 @@ Slow and obvious on purpose. It shares constants with the vectorised code (they 
 from __future__ import annotations
 
 import math
-import statistics
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from models.welds import features as f
 from models.welds import prepare as p
-from models.welds import reference as r
 from models.welds import rules
 from models.welds import sensors as c
 from models.welds import signal as s
 from models.welds.features import FEATURES
+from tests.unit.models.welds.oracle_reference import NaiveReference, Prior, Values
 
 NAN = math.nan
 
@@ -160,26 +159,13 @@ def _check(
     return ""
 
 
-@dataclass
-class _Stream:
-    first: list[dict[str, float]] = field(default_factory=list)
-    n: int = 0
-    last_ns: int = -(2**63)
-    centre: dict[str, float] = field(default_factory=dict)
-    variance: dict[str, float] = field(default_factory=dict)
-
-    def sigma(self, name: str) -> float:
-        column = FEATURES.index(name)
-        floor = max(r.RELATIVE_FLOOR * abs(self.centre[name]), float(r.ABSOLUTE_FLOOR[column]))
-        return max(math.sqrt(self.variance[name]), floor)
-
-
 class Oracle:
     """Judges welds one by one."""
 
     def __init__(self, learn_n: int, limit_sigma: float = 6.0, conditioning_n: int = 0) -> None:
         self.learn_n, self.limit, self.conditioning_n = learn_n, limit_sigma, conditioning_n
-        self.streams: dict[tuple[str, str], _Stream] = {}
+        self.streams: dict[tuple[str, str], NaiveReference] = {}
+        self.last_ns: dict[tuple[str, str], int] = {}
         self.conditioning: dict[str, list[int]] = {}
 
     def cap_change(self, gun: str, time_ns: int) -> None:
@@ -188,9 +174,10 @@ class Oracle:
     def judge(self, weld: Weld) -> tuple[str, str, str]:
         """Return verdict, cause and lead feature."""
         values, sensor = read_features(weld)
-        stream = self.streams.setdefault((weld.spot, weld.program), _Stream())
-        late = weld.time_ns <= stream.last_ns
-        stream.last_ns = max(stream.last_ns, weld.time_ns)
+        key = weld.spot, weld.program
+        stream = self.streams.setdefault(key, NaiveReference(self.learn_n, Prior()))
+        late = weld.time_ns <= self.last_ns.get(key, -(2**63))
+        self.last_ns[key] = max(self.last_ns.get(key, -(2**63)), weld.time_ns)
         left = self.conditioning.get(weld.gun)
         conditioning = bool(left and left[0] > 0 and weld.time_ns >= left[1])
         if conditioning:
@@ -204,19 +191,19 @@ class Oracle:
         elif learning:
             verdict, cause = "unjudged", "learning"
         else:
-            cause, lead = self._compare(values, stream)
+            cause, lead = self._compare(values, *stream.expect(values, NAN))
             verdict = "defect" if cause else "ok"
         if not sensor and not late and not conditioning and (learning or verdict == "ok"):
-            self._learn(values, stream)
+            stream.learn(values, NAN)
         return verdict, cause, lead
 
-    def _compare(self, values: dict[str, float], stream: _Stream) -> tuple[str, str]:
+    def _compare(self, values: Values, centres: Values, sigmas: Values) -> tuple[str, str]:
         z = {}
         for name in FEATURES:
-            centre = stream.centre[name]
+            centre = centres[name]
             limit = float(rules._LIMIT[FEATURES.index(name)])
-            z[name] = NAN if math.isnan(centre) else (values[name] - centre) / stream.sigma(name) / limit
-        if not values["step_uohm"] / stream.centre["r_beta_uohm"] >= rules.STEP_SHARE:
+            z[name] = NAN if math.isnan(centre) else (values[name] - centre) / sigmas[name] / limit
+        if not values["step_uohm"] / centres["r_beta_uohm"] >= rules.STEP_SHARE:
             z["step_uohm"] = NAN
         deciding = [FEATURES[i] for i in rules.DECIDING]
 
@@ -230,7 +217,7 @@ class Oracle:
         def low(*names: str) -> bool:
             return any(z[name] <= -self.limit for name in names)
 
-        thin = all(values[k] < rules.THIN_SHARE * stream.centre[k] for k in ("r_beta_uohm", "r_end_uohm"))
+        thin = all(values[k] < rules.THIN_SHARE * centres[k] for k in ("r_beta_uohm", "r_end_uohm"))
         heat = ("current_rms_ka", "energy_j", "weld_time_ms")
         rule_list = (
             ("missing_sheet", thin and low("r_beta_uohm") and low("r_end_uohm"), ("r_beta_uohm", "r_end_uohm")),
@@ -244,28 +231,3 @@ class Oracle:
             if hit:
                 return cause, max(names, key=distance)
         return "", max(deciding, key=distance)
-
-    def _learn(self, values: dict[str, float], stream: _Stream) -> None:
-        if stream.n < self.learn_n:
-            stream.first.append(values)
-            stream.n += 1
-            if stream.n == self.learn_n:
-                for name in FEATURES:
-                    known = [v[name] for v in stream.first if not math.isnan(v[name])]
-                    if 2 * (self.learn_n - len(known)) > self.learn_n:
-                        stream.centre[name] = stream.variance[name] = NAN
-                        continue
-                    centre = statistics.median(known)
-                    stream.centre[name] = centre
-                    mad = statistics.median(abs(x - centre) for x in known)
-                    stream.variance[name] = (r.MAD_TO_SIGMA * mad) ** 2
-            return
-        rate = 1 / min(stream.n + 1, r.MEMORY_N)
-        for name in FEATURES:
-            if math.isnan(stream.centre[name]) or math.isnan(values[name]):
-                continue
-            sigma = stream.sigma(name)
-            z = max(-r.WINSOR_SIGMA, min(r.WINSOR_SIGMA, (values[name] - stream.centre[name]) / sigma))
-            stream.centre[name] += rate * z * sigma
-            stream.variance[name] += rate * ((z * sigma) ** 2 / r.WINSOR_VARIANCE - stream.variance[name])
-        stream.n += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from edge.simulator.settings import FaultRates, SimulatorSettings, Spells
 from edge.simulator.shop import Shop, generate
 from models.signals import Raised, Signal
 from models.welds.batch import ABSENT_WEAR, WeldBatch
-from models.welds.drift import BLOCK_WELDS, WATCHED, DriftMonitor
+from models.welds.drift import WATCHED, DriftMonitor
 from models.welds.features import FEATURES, extract
 from models.welds.judge import GunEvent, JudgeSettings, Verdicts, WeldJudge
 
@@ -77,11 +78,11 @@ def part(judged: tuple[WeldBatch, Verdicts], start: int, stop: int) -> tuple[Wel
 def watch(
     judged: tuple[WeldBatch, Verdicts], cuts: Sequence[int] = (), monitor: DriftMonitor | None = None
 ) -> list[Raised]:
-    """Return what a monitor raises, with the positions of the whole, when the welds come in the parts between `cuts`."""
-    monitor = monitor or DriftMonitor(6.0, 20)
+    """Return what a monitor that chance seldom fools raises when fed with the parts between `cuts`."""
+    monitor = monitor or DriftMonitor(0.02, 20)
     edges = [0, *cuts, len(judged[0])]
     found = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         found += [(start + k, signal) for k, signal in monitor.add(*part(judged, start, stop))]
     return found
 
@@ -156,7 +157,7 @@ def test_a_new_reference_new_caps_and_a_repair_begin_charts_anew() -> None:
     assert watch(plant.judged()) == []
     plant.version[:] = 1
     for kind in ("cap_change", "maintenance", "tip_dress"):
-        monitor = DriftMonitor(6.0, 20)
+        monitor = DriftMonitor(0.02, 20)
         judged, half = plant.judged(), plant.welds_of(56)
         raised = monitor.add(*part(judged, 0, half))
         monitor.apply(GunEvent(kind, START, gun="G0"))
@@ -172,7 +173,6 @@ def test_batches_change_nothing_bit_for_bit() -> None:
     plant.guns[100:110] = 5  # spots come round in another gun: the pairs of programme and gun grow
     judged = plant.judged()
     n = len(judged[0])
-    assert n > 3 * BLOCK_WELDS
     whole = DriftMonitor(6.0, 20)
     expected = watch(judged, monitor=whole)
     assert {signal.details["level"] for signal in signals(expected)} == {"spot", "gun"}
@@ -180,7 +180,7 @@ def test_batches_change_nothing_bit_for_bit() -> None:
     for cuts in (
         range(1, n, 997),
         sorted(rng.choice(np.arange(1, n), 60, replace=False).tolist()),
-        (BLOCK_WELDS - 1, BLOCK_WELDS, BLOCK_WELDS + 1, 3 * BLOCK_WELDS),
+        (63, 64, 65, 303, 304, 305, 1200),
     ):
         monitor = DriftMonitor(6.0, 20)
         assert watch(judged, cuts, monitor) == expected
@@ -190,7 +190,8 @@ def test_batches_change_nothing_bit_for_bit() -> None:
 def test_a_spot_that_changes_its_gun_counts_with_the_new_one_in_any_batch() -> None:
     plant = Plant(4, 50, 50)
     batch, verdicts = plant.judged()
-    batch = replace(batch, gun=["G1" if s == "G0-7" and k > 4500 else g for k, (s, g) in enumerate(zip(batch.spot, batch.gun, strict=True))])  # fmt: skip
+    moved = [spot == "G0-7" and k > 4500 for k, spot in enumerate(batch.spot)]
+    batch = replace(batch, gun=["G1" if here else gun for here, gun in zip(moved, batch.gun, strict=True)])
     whole, small = DriftMonitor(6.0, 20), DriftMonitor(6.0, 20)
     watch((batch, verdicts), monitor=whole)
     watch((batch, verdicts), range(1, len(batch), 333), small)
