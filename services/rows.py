@@ -107,6 +107,7 @@ def weld_table(welds: WeldBatch, arrival: Arrival, verdicts: Verdicts) -> pa.Tab
         "shape_t2": _finite(verdicts.shape[:, 0]),
         "shape_q": _finite(verdicts.shape[:, 1]),
         "cause_scores": [""] * len(welds),
+        "loop_uh": verdicts.loop_uh,
         "reference_n": verdicts.reference_n,
         "reference_version": verdicts.reference_version,
         "late": verdicts.late | welds.historical,

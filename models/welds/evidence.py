@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.welds.batch import WeldBatch
-from models.welds.features import AT, BAND_POINTS, STEP_MS, Features, extract, smooth_core
+from models.welds.features import AT, BAND_POINTS, Features, conduct, extract, smooth_core, step_samples
 from models.welds.prepare import Part, prepare
 from models.welds.signal import Pulses, find_pulses, resistance_uohm
 
@@ -95,18 +95,23 @@ class Departure:
     """Farthest distance in the stretch; negative below the reference."""
 
 
-def read_evidence(weld: WeldBatch) -> CurveEvidence:
-    """Return what the judge read off the one weld of a batch, and where. Raises `ValueError` for any other number."""
+def read_evidence(weld: WeldBatch, loop_uh: float) -> CurveEvidence:
+    """Return what the judge read off the one weld of a batch, and where.
+
+    `loop_uh` is what it took for the inductance of the pick-up's loop, µH. Raises `ValueError` for any other number of
+    welds.
+    """
     if len(weld) != 1:
         raise ValueError(f"the batch has {len(weld)} welds; expected 1")
-    features = extract(weld)
+    loop = np.array([loop_uh], dtype=np.float32)
+    features = extract(weld, loop)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         parts, _, _ = prepare(weld)
         if not parts:  # samples are missing: nothing was read
             trace = resistance_uohm(weld.current_ka, weld.voltage_v)
             time_ms = _times(len(trace), int(weld.dt_us[0]) / 1000)
             return CurveEvidence("resistance_uohm", time_ms, trace, None, 0.0, (), (), features)
-        return _read(parts[0], features)
+        return _read(parts[0], loop, features)
 
 
 def departures(
@@ -148,14 +153,12 @@ def _stretch(time_ms: NDArray[np.float64], z: NDArray[np.float64], start: int, s
     return Departure(float(time_ms[start]), float(time_ms[stop - 1]), float(time_ms[peak]), float(z[peak]))
 
 
-def _read(part: Part, features: Features) -> CurveEvidence:
-    batch, dt_ms = part.batch, int(part.batch.dt_us[0]) / 1000
-    voltage = np.abs(batch.voltage_v)
-    current = voltage if part.voltage_only else batch.current_ka
-    pulses = find_pulses(current, batch.offsets)
+def _read(part: Part, loop_uh: NDArray[np.float32], features: Features) -> CurveEvidence:
+    dt_ms = int(part.batch.dt_us[0]) / 1000
+    current, voltage, pulses = conduct(part, loop_uh)
     trace = np.full(len(current), np.nan, dtype=np.float32)
     on = pulses.conducting
-    trace[on] = voltage[on] if part.voltage_only else np.float32(1000) * batch.voltage_v[on] / current[on]
+    trace[on] = current[on] if part.voltage_only else np.float32(1000) * voltage[on] / current[on]
     has_core = bool(np.isfinite(features.band[0]).any())
     core = (int(pulses.core_start[0]), int(pulses.core_stop[0]))
     return CurveEvidence(
@@ -198,7 +201,7 @@ def _marks(
     start, stop = core
     smooth = smooth_core(trace, np.array([start]), np.array([stop]))
     step_at = start + round(stop - 1 - start - float(values[AT["step_left"]]) * (stop - start))
-    width = max(1, round(STEP_MS / dt_ms))
+    width = int(step_samples(np.array([dt_ms], dtype=np.float32))[0])
     name = {"end": "voltage_end_v", "step": "voltage_step_v"} if voltage_only else {}
     marks = []
     if not voltage_only:

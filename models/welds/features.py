@@ -133,14 +133,8 @@ def _read(part: Part, at: NDArray[np.int64], loop_uh: NDArray[np.float32], out: 
     batch, n = part.batch, len(part.batch)
     starts = batch.offsets[:-1]
     dt_ms = (batch.dt_us / 1000.0).astype(np.float32)
-    voltage = batch.voltage_v
-    if part.direct:
-        voltage = compensate(batch.current_ka, voltage, batch.offsets, dt_ms, loop_uh)
+    current, voltage, pulses = conduct(part, loop_uh)
     size_u = np.abs(voltage)
-    # Without a current channel the voltage says when current flows, and its curve stands in for the resistance's.
-    current = size_u if part.voltage_only else batch.current_ka
-    settled = SETTLED_SHARE_VOLTAGE if part.voltage_only else SETTLED_SHARE
-    pulses = find_pulses(current, batch.offsets, settled)
     values = np.full((n, len(FEATURES)), np.nan, dtype=np.float32)
     values[:, AT["weld_time_ms"]] = pulses.count * dt_ms
     on = np.flatnonzero(pulses.count)
@@ -174,6 +168,23 @@ def _read(part: Part, at: NDArray[np.int64], loop_uh: NDArray[np.float32], out: 
         values[:, AT["current_rms_ka"]],
         clipped,
     )
+
+
+def conduct(part: Part, loop_uh: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], Pulses]:
+    """Return the current (m,), the voltage of the joint (m,) without what the pick-up's loop adds, and the pulses.
+
+    Of welds without a current channel the first is the size of the voltage, which then says when current flows, and
+    whose curve stands in for the resistance's.
+    """
+    batch = part.batch
+    voltage = batch.voltage_v
+    if part.voltage_only:
+        size = np.abs(voltage)
+        return size, voltage, find_pulses(size, batch.offsets, SETTLED_SHARE_VOLTAGE)
+    if part.direct:
+        dt_ms = (batch.dt_us / 1000.0).astype(np.float32)
+        voltage = compensate(batch.current_ka, voltage, batch.offsets, dt_ms, loop_uh)
+    return batch.current_ka, voltage, find_pulses(batch.current_ka, batch.offsets, SETTLED_SHARE)
 
 
 def _whole_weld(
@@ -229,7 +240,7 @@ def _core(
     beta = over(np.maximum, smooth, alpha_at, stop)
     beta_at = first_hit(smooth, beta, alpha_at, stop)
 
-    width = np.clip(np.rint(np.float32(STEP_MS) / dt), *STEP_SAMPLES).astype(np.int64)
+    width = step_samples(dt)
     fall = _fall(smooth, width, start, stop)
     most = over(np.maximum, fall, alpha_at, stop - width)
     step_at = first_hit(fall, most, alpha_at, stop - width)
@@ -276,6 +287,12 @@ def _mean(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np
 def _rms(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
     rms: NDArray[np.float32] = np.sqrt(_mean(np.square(curve), start, stop))
     return rms
+
+
+def step_samples(dt_ms: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return over how many samples a fall of R is taken, for sample intervals (n,)."""
+    width: NDArray[np.int64] = np.clip(np.rint(np.float32(STEP_MS) / dt_ms), *STEP_SAMPLES).astype(np.int64)
+    return width
 
 
 def smooth_core(x: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:

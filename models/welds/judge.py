@@ -120,6 +120,8 @@ class Verdicts:
     """(n,) what the model in the shadow says, NaN where it cannot."""
     by_model: NDArray[np.bool_]
     """(n,) the verdict is the model's."""
+    loop_uh: NDArray[np.float32]
+    """(n,) inductance that was taken for the pick-up's loop, µH: with it the features are read off the curve again."""
     cause_scores: NDArray[np.float32]
     """(n, C) by `rules.SCORED`, sum 1: what the references and physics make of the weld; NaN where not compared."""
 
@@ -147,6 +149,7 @@ class Verdicts:
             risk=nan[4],
             shadow_risk=nan[5],
             by_model=np.zeros(n, dtype=np.bool_),
+            loop_uh=np.zeros(n, dtype=np.float32),
             cause_scores=np.full((n, len(SCORED)), np.nan, dtype=np.float32),
         )
 
@@ -206,8 +209,10 @@ class WeldJudge:
 
     def _judge_part(self, batch: WeldBatch) -> Verdicts:
         """Judge welds of one block."""
-        features = extract(batch, self.loops.of(batch.gun))
+        loop_uh = self.loops.of(batch.gun)
+        features = extract(batch, loop_uh)
         out = Verdicts.empty(features)
+        out.loop_uh[:] = loop_uh
         rows = self._find_rows(batch)
         programs = self.references.program[rows]
         self.priors.reserve(len(self.directions.filled))

@@ -1,12 +1,12 @@
-"""The judge that learns from labels: P(ok), P(stick), P(expulsion), … of a weld from its curves alone.
+r"""The judge that learns from labels: P(ok), P(stick), P(expulsion), … of a weld from its curves alone.
 
     batch --extract, inputs--> trees (all inputs) ------\
                           \--> trend + memory of repeats --> mean of logarithms --> temperature --> probabilities
 
 Two kinds of model that fail differently: extremely randomised trees (P. Geurts et al., Machine Learning 63 (2006) 3-42)
-and `models.welds.learned_kernel`. The temperature (C. Guo et al., On calibration of modern neural networks, ICML 2017) is
-found on groups that the fitted models had not seen. A weld with a dead voltage pick-up, or too short for a curve, gets
-what its current alone says.
+and `models.welds.learned_kernel`. The temperature (C. Guo et al., On calibration of modern neural networks, ICML 2017)
+is found on groups that the fitted models had not seen. A weld with a dead voltage pick-up, or too short for a curve,
+gets what its current alone says.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from models.welds.learned_kernel import RepeatKernel
 from models.welds.learned_repeats import repeat_sigma
 
 GOOD = "ok"
-TREES = 200
+TREES = 100
 SEED = 0
 """Of the trees: the same welds give the same model."""
 FOLDS = 5

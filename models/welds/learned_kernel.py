@@ -4,9 +4,9 @@
 
 The trend (linear and quadratic in standardised inputs) says what more heat does, also at settings never tried. The
 kernel remembers what happened at this very setting: it measures distance in units of the scatter between repeats, so
-that it reaches as far as a repeat may fall and no farther. Both have the prior of a Gaussian process: a linear one plus a
-squared exponential one, fitted at its mode (Rasmussen, Williams, Gaussian Processes for Machine Learning, 2006, §3.3 and
-§6.2). More than `LANDMARKS` welds are represented by so many of them (Nyström; ibid. §8.1).
+that it reaches as far as a repeat may fall and no farther. Both have the prior of a Gaussian process: a linear one plus
+a squared exponential one, fitted at its mode (Rasmussen, Williams, Gaussian Processes for Machine Learning, 2006, §3.3
+and §6.2). More than `LANDMARKS` welds are represented by so many of them (Nyström; ibid. §8.1).
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class WearTracker:
         raised = []
         for gun in [gun for gun in last if g["check_blocks"][gun] >= CHECK_BLOCKS]:
             check = self._report.check(gun)
-            if check is not None and check.effective is False:
+            if check.effective is False:
                 weld = last[gun]
                 raised.append((weld, dress_signal(welds.gun[weld], int(welds.time_ns[weld]), check)))
         rows = np.array([gun for gun in last if not g["warned"][gun]], dtype=np.int64)

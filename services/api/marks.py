@@ -22,7 +22,7 @@ T_BETA = AT["t_beta_ms"]
 
 def evidence_out(row: Row, curve: Curve, reference: StreamReference | None) -> EvidenceOut:
     """Return what is to be drawn over the curve of a row of `schema.WELD`; `reference` is its stream's, now."""
-    found = read_evidence(_batch(row, curve))
+    found = read_evidence(_batch(row, curve), row["loop_uh"] or 0.0)
     known = reference if reference is not None and not reference.learning else None
     band = None
     stretches: list[Departure] = []

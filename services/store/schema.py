@@ -48,6 +48,7 @@ WELD = _schema(
         ("shape_t2", pa.float32()),  # distance of the whole curve, sigmas; null when not compared
         ("shape_q", pa.float32()),  # likewise
         ("cause_scores", pa.string()),  # JSON object: cause -> score 0..1; "" when nothing was compared
+        ("loop_uh", pa.float32()),  # inductance taken for the pick-up's loop when the curve was read
         ("reference_n", pa.int64()),  # welds the reference had learnt from
         ("reference_version", pa.int64()),
         ("late", pa.bool_()),  # older than what its stream had already judged, or marked historical

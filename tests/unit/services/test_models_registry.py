@@ -99,7 +99,7 @@ def circular_tree(path: Path) -> None:
         (other_layout, "layout 99; this version reads layout 1"),
         (circular_tree, "not a tree"),
         (lambda path: path.write_bytes(b""), "is no model that `lineside train`"),
-        (lambda path: None, "is no model that `lineside train`"),
+        (lambda _: None, "is no model that `lineside train`"),
     ],
 )
 def test_a_foreign_file_is_refused_and_nothing_of_it_runs(

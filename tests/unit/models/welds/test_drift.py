@@ -260,4 +260,4 @@ def test_on_a_simulated_plant_only_what_was_done_to_it_is_told() -> None:
     assert len(mine) == 1
     assert 0 < mine[0].time_ns - since_ns < 25 * MIN
     assert float(mine[0].details["size_sigma"]) > 0
-    assert len(raised) - 1 <= 3  # coils and tips move as they do; chance may add 6 in each hour
+    assert len(raised) - 1 <= 6 * 130 / 60  # coils and tips move as they do: that is what the budget is for

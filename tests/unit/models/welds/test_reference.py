@@ -51,7 +51,7 @@ class Shop:
             self.take(good(rng, self.streams, noise), np.full(self.streams, -1))
 
 
-def good(rng: np.random.Generator, streams: int, noise: float = 0.02) -> NDArray[np.float64]:
+def good(rng: np.random.Generator, streams: int, noise: float | NDArray[np.float64] = 0.02) -> NDArray[np.float64]:
     return BASE * (1 + noise * rng.standard_normal((streams, len(FEATURES))))
 
 
@@ -132,7 +132,7 @@ def test_no_slope_is_made_of_noise() -> None:
     still = Shop(1, learn_n=20)
     for _ in range(300):
         still.take(good(rng, 1), np.array([40]))
-    assert np.abs(still.references.slope).max() == 0  # a count that does not vary says nothing
+    assert np.abs(still.references.slope).max() < 1e-6  # a count that does not vary says nothing
 
 
 def test_a_wild_wear_count_is_no_way_out() -> None:
@@ -209,31 +209,30 @@ def test_a_feature_that_the_programme_does_not_know_keeps_a_stream_learning() ->
     assert shop.references.expect(row, without, none, shop.priors).known.all()
 
 
-@pytest.mark.parametrize("noise", [0.003, 0.01, 0.03])
 @pytest.mark.parametrize("welds", [300, 2000, 10_000])
-@pytest.mark.parametrize("direction", [-1, 1])
-def test_no_ramp_however_slow_becomes_the_reference(noise: float, welds: int, direction: int) -> None:
+def test_no_ramp_however_slow_becomes_the_reference(welds: int) -> None:
     rng = np.random.default_rng(8)
-    shop = Shop(1, learn_n=20)
-    shop.learn(rng, 250, noise)
-    anchor, sigma = shop.references.anchor[0].copy(), shop.references.anchor_sigma[0].copy()
-    gross = direction * 40 * sigma[CURRENT]
-    caught, slipped = 0, 0
+    noise = np.repeat([0.003, 0.01, 0.03], 2)[:, None]  # one stream each way per noise
+    shop, streams, rows = Shop(6, learn_n=20), 6, np.arange(6)
+    for _ in range(250):
+        shop.take(good(rng, streams, noise), np.full(streams, -1))
+    anchor, sigma = shop.references.anchor.copy(), shop.references.anchor_sigma.copy()
+    gross = np.tile([-40, 40], 3) * sigma[:, CURRENT]
+    bound = (ANCHOR_SIGMA + LIMIT * ANCHOR_SPREAD * 1.1) * sigma[:, CURRENT]  # 1.1: the doubt about the centre
+    caught = np.zeros(streams)
     for k in range(welds):
-        values = good(rng, 1, noise)
-        values[0, CURRENT] += gross * k / welds
-        z = shop.take(values, np.array([-1]))
-        found = np.nanmax(np.abs(z)) >= LIMIT
-        bound = (ANCHOR_SIGMA + LIMIT * ANCHOR_SPREAD * 1.1) * sigma[CURRENT]  # 1.1: the doubt of the centre
-        if abs(values[0, CURRENT] - anchor[CURRENT]) > bound:
-            slipped += not found
+        values = good(rng, streams, noise)
+        values[:, CURRENT] += gross * k / welds
+        z = shop.take(values, np.full(streams, -1))
+        found = np.nanmax(np.abs(z), axis=1) >= LIMIT
+        assert found[np.abs(values[:, CURRENT] - anchor[:, CURRENT]) > bound].all()
         caught += found
-    assert slipped == 0
-    assert caught > 0.6 * welds
-    away = np.abs(shop.references.centre[0] - anchor) / sigma
+    assert (caught > 0.6 * welds).all()
+    away = np.abs(shop.references.centre - anchor) / sigma
     assert away.max() <= ANCHOR_SIGMA + 1e-9
-    assert (shop.references.sigma(np.array([0]))[0] <= ANCHOR_SPREAD * sigma * 1.02).all()
-    back = shop.take(good(rng, 1, noise), np.array([-1]), limit=0)
+    assert away[:, CURRENT].max() > 1  # it was pulled, as far as it goes
+    assert (shop.references.sigma(rows) <= ANCHOR_SPREAD * sigma * 1.02).all()
+    back = shop.take(good(rng, streams, noise), np.full(streams, -1), limit=0)
     assert np.nanmax(np.abs(back)) < LIMIT + ANCHOR_SIGMA  # good welds are still near
 
 
@@ -257,7 +256,7 @@ def test_honest_coils_do_not_strain_the_leash() -> None:
     rng = np.random.default_rng(10)
     shop = Shop(40, learn_n=20)
     alarms, compared = 0, 0
-    for coil in range(40):
+    for _ in range(40):
         level = 1 + 0.006 * rng.standard_normal((40, len(FEATURES)))  # coils differ by 0.6 of what welds do
         for _ in range(100):
             z = shop.take(good(rng, 40, 0.01) * level, np.full(40, -1))
