@@ -27,7 +27,7 @@ from models.welds.judge import CAUSE_CODES, OK, UNJUDGED, GunEvent, JudgeSetting
 from models.welds.rules import SCORED
 
 DEVELOPMENT_SEEDS, FINAL_SEEDS = (1, 2, 3, 4, 5), (101, 102, 103)
-SEVERITIES = tuple(round(0.05 * k, 2) for k in range(1, 21))
+SEVERITIES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
 START_NS = 1_790_000_000 * 10**9
 MIN_NS = 60 * 10**9
 LEARN_BODIES, WATCH_BODIES, STEP_BODIES = 150, 250, 10

@@ -1,7 +1,7 @@
 """Learning from labels against simpler ways, on identical splits: `python -m benchmarks.labels [--data FILE]`.
 
-The file is Parquet as `lineside backtest` reads it, with a column `label`; by default the titanium experiment beside the
-checkout. Needs the dependency group `bench` (aeon). `docs/reference/learning.md` says how to read the table.
+The file is Parquet as `lineside backtest` reads it, with a column `label`; by default the titanium experiment beside
+the checkout. Needs the dependency group `bench` (aeon). `docs/reference/learning.md` says how to read the table.
 """
 
 from __future__ import annotations

@@ -29,11 +29,13 @@ def print_backtest(
         task = progress.add_task("judging", total=len(welds))
         settings = JudgeSettings(learn_n=learn_n, limit_sigma=limit_sigma)
         scored = judge_table(welds, settings, lambda done: progress.update(task, completed=done), learnt)
+    if learnt is not None:
+        _tell_known(learnt, welds["weld_id"].to_pylist())
     if out is not None:
         pq.write_table(scored, out)
     found = report(scored, welds[labels] if labels else None)
     if as_json:
-        print(json.dumps(_without_nan(dataclasses.asdict(found)), indent=2))  # noqa: T201 - for machines
+        print(json.dumps(without_nan(dataclasses.asdict(found)), indent=2))  # noqa: T201 - for machines
     else:
         _print(found, Console())
 
@@ -43,6 +45,14 @@ def _read_model(path: Path) -> TrainedModel:
     from services.model_files import load_model  # noqa: PLC0415 - scikit-learn takes a second to load
 
     return dataclasses.replace(load_model(path), any_program=True)
+
+
+def _tell_known(model: TrainedModel, weld_ids: list[str]) -> None:
+    known = len(model.trained_on.intersection(weld_ids))
+    if known:
+        text = f"{known} of these {len(weld_ids)} welds are among those that model {model.id} was trained on: "
+        text += "what it says of them proves nothing; the model card has the figures for welds it had not seen"
+        Console(stderr=True, soft_wrap=True).print(text, style="yellow", highlight=False)
 
 
 def _print(found: Report, console: Console) -> None:
@@ -66,10 +76,10 @@ def _figure(value: tuple[float, float, float]) -> str:
     return f"{value[0]:.3f} [{value[1]:.3f}, {value[2]:.3f}]"
 
 
-def _without_nan(value: object) -> object:
+def without_nan(value: object) -> object:
     """Return JSON values: NaN, which JSON has not, becomes null."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

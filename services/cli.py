@@ -30,6 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+studies = typer.Typer(
+    name="study", help="Measure on simulated plants what cannot be tried on real ones.", no_args_is_help=True
+)
+app.add_typer(studies)
 DEFAULT_CONFIG = Path("lineside.toml")
 
 ConfigOption = Annotated[
@@ -231,6 +235,32 @@ def check(
     else:
         good = check_live(topic, _broker_address(broker), count, stop_on_signal(), as_json=as_json)
     raise typer.Exit(0 if good else 1)
+
+
+@studies.command()
+def monitoring(
+    seeds: Annotated[int, typer.Option(min=2, help="Plants of each kind, one after the other.")] = 20,
+    hours: Annotated[float, typer.Option(min=1, max=168, help="Production that counts, after two hours.")] = 8.0,
+    delay: Annotated[
+        float, typer.Option(min=2, max=480, help="Minutes from an alarm until its action is done.")
+    ] = 30.0,
+    inspect: Annotated[
+        float, typer.Option(min=0.5, max=168, help="Hours between two bodies that are taken apart.")
+    ] = 4.0,
+    plant: Annotated[list[str] | None, typer.Option(help="Only this kind of plant; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the report here: Markdown for .md, else JSON.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what monitoring is worth: the same plants with and without acting on alarms, by their true quality."""
+    from services.study_plant_run import StudyOptions  # noqa: PLC0415
+    from services.study_plants import PLANTS  # noqa: PLC0415
+    from services.study_printing import run_monitoring  # noqa: PLC0415
+
+    unknown = [name for name in plant or [] if name not in PLANTS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(PLANTS)}", param_hint="--plant")
+    options = StudyOptions(hours=hours, delay_min=delay, inspect_h=inspect)
+    run_monitoring(seeds, options, plant or list(PLANTS), out, as_json=as_json)
 
 
 def _needs_influxdb(settings: Config, command: str) -> None:

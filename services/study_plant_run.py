@@ -44,7 +44,7 @@ ESCALATE_NS = 4 * HOUR_NS
 class StudyOptions:
     """What both runs assume."""
 
-    hours: float = 12.0
+    hours: float = 8.0
     """Counted production, after the warm-up."""
     delay_min: float = 30.0
     """From an alarm, or an inspection's finding, until its action is done; the gun goes on welding meanwhile."""
@@ -279,11 +279,20 @@ def splice(batch: WeldBatch, fresh: WeldBatch, at: NDArray[np.int64]) -> WeldBat
     index, begin = gather(start, stop)
     wear = batch.wear_count.copy()
     wear[at] = fresh.wear_count
-    curves = {
-        name: np.concatenate((getattr(batch, name), getattr(fresh, name)))[index]
-        for name in ("current_ka", "voltage_v", "force_kn", "displacement_mm")
-    }
-    return replace(batch, wear_count=wear, offsets=np.append(begin, len(index)), **curves)
+
+    def curve(name: str) -> NDArray[np.float32]:
+        both: NDArray[np.float32] = np.concatenate((getattr(batch, name), getattr(fresh, name)))
+        return both[index]
+
+    return replace(
+        batch,
+        wear_count=wear,
+        offsets=np.append(begin, len(index)),
+        current_ka=curve("current_ka"),
+        voltage_v=curve("voltage_v"),
+        force_kn=curve("force_kn"),
+        displacement_mm=curve("displacement_mm"),
+    )
 
 
 def _stories(plain: _Run, monitored: _Run, stop_ns: int) -> list[SpellStory]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edge.simulator.settings import SimulatorSettings, Spells
 
-CELLS, GUNS, SPOTS, BODIES_PER_HOUR = 4, 12, 180, 60.0
+CELLS, GUNS, SPOTS, BODIES_PER_HOUR = 4, 12, 120, 60.0
 
 
 @dataclass(frozen=True, slots=True)

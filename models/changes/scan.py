@@ -17,6 +17,7 @@ from models.rates import Z95, wilson
 Array = NDArray[np.float64]
 FALSE_FINDINGS = 0.05
 """Chance that a search over series without any change finds one."""
+LEAST_STEPS = 8
 WITHIN = -float(np.log(1 - np.sqrt(0.95)))
 """Splits whose log likelihood is within 3.68 of the best are a 95 % interval of the moment: on either side of the truth
 the likelihood ratio is a random walk whose maximum is exponential, so that both stay below c with (1 − e^−c)²."""
@@ -40,7 +41,7 @@ def _binomial(defects: Array, trials: Array) -> Array:
 def mean_ratio(total: Array, n: Array, sigma: Array) -> Array:
     """Return the log likelihood ratio (G, T − 1) of a change of the mean of normal values after each bucket.
 
-    `total` (G, T) are sums of `n` (G, T) values of one series, each with the known sigma (G,).
+    `total` (G, T) are sums of `n` (G, T) values of one series, each with the sigma (G,).
     """
     x, m = np.cumsum(total, axis=1), np.cumsum(n, axis=1)
     x_all, m_all = x[:, -1:], m[:, -1:]
@@ -52,13 +53,23 @@ def mean_ratio(total: Array, n: Array, sigma: Array) -> Array:
     return result
 
 
-def penalty(series: int, splits: int) -> float:
+def penalty(series: int, splits: int, freedom: float = np.inf) -> float:
     """Return what a log likelihood ratio must exceed to be a finding.
 
     Each of `series` x `splits` ratios exceeds x by chance with a probability of at most about 2·e^−x (Chernoff, both
-    directions): the union bound keeps the whole search at `FALSE_FINDINGS`.
+    directions): the union bound keeps the whole search at `FALSE_FINDINGS`. A ratio t²/2 whose sigma is estimated with
+    so many degrees of `freedom` must exceed the t² at which Student's likelihood, (1 + t²/ν)^(−(ν + 1)/2), is e^−x.
     """
-    return float(np.log(2 * max(series, 1) * max(splits, 1) / FALSE_FINDINGS))
+    x = float(np.log(2 * max(series, 1) * max(splits, 1) / FALSE_FINDINGS))
+    return x if np.isinf(freedom) else float(0.5 * freedom * np.expm1(2 * x / (freedom + 1)))
+
+
+def step_freedom(buckets: int) -> float:
+    """Return the degrees of freedom that `step_sigma` is worth: 2/3 of the buckets.
+
+    Source: J. von Neumann et al., Annals of Mathematical Statistics 12 (1941) 153-162, on successive differences.
+    """
+    return max(2 * buckets / 3, 1.0)
 
 
 def interval(ratio: Array) -> tuple[int, int]:
@@ -85,14 +96,16 @@ def mean_difference(sigma: float, n1: float, n2: float) -> float:
 
 
 def step_sigma(total: Array, n: Array) -> Array:
-    """Return the sigma (G,) of one value, from how bucket means follow each other (G, T); NaN with under 4 steps.
+    """Return the sigma (G,) of one value, from how bucket means follow each other (G, T); NaN with under 8 steps.
 
-    A change moves one step only, so that the median of the steps does not see it; scatter from bucket to bucket that is
-    more than the values' own is in it.
+    A change moves one step only, and steps beyond 3 sigmas of the median one are left out. Scatter from bucket to
+    bucket that is more than the values' own is in it.
     """
     mean = np.where(n > 0, total / np.maximum(n, 1), np.nan)
     reach = np.sqrt(1 / np.maximum(n[:, 1:], 1) + 1 / np.maximum(n[:, :-1], 1))
     step = np.abs(np.diff(mean, axis=1)) / reach
-    enough = (~np.isnan(step)).sum(axis=1) >= 4
-    filled = np.where(enough[:, None], step, 0.0)
-    return np.where(enough, 1.4826 * np.nanmedian(filled, axis=1), np.nan)
+    enough = (~np.isnan(step)).sum(axis=1) >= LEAST_STEPS
+    step = np.where(enough[:, None], step, 0.0)
+    usual = step <= 3 * 1.4826 * np.nanmedian(step, axis=1, keepdims=True)
+    square = np.square(np.where(usual, step, 0.0)).sum(axis=1) / np.maximum(usual.sum(axis=1), 1)
+    return np.where(enough, np.sqrt(square), np.nan)

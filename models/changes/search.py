@@ -103,8 +103,9 @@ def mean_changes(
         return np.nan_to_num(ratio)
 
     everyone = np.ones(len(units), dtype=np.bool_)
+    freedom = scan.step_freedom(int((n.sum(axis=0) > 0).sum()))
     for _ in range(MAX_ROUNDS):
-        best = _best(groupings, ratios, everyone)
+        best = _best(groupings, ratios, everyone, freedom)
         if best is None or len(found) >= MAX_CHANGES:
             break
         inside = best.grouping.of_unit == best.row
@@ -142,27 +143,30 @@ def _standard(means: Array, counts: Array) -> tuple[Array, Array, NDArray[np.boo
 
 
 def _best(
-    groupings: Sequence[Grouping], ratios: Callable[[Grouping, NDArray[np.bool_]], Array], among: NDArray[np.bool_]
+    groupings: Sequence[Grouping],
+    ratios: Callable[[Grouping, NDArray[np.bool_]], Array],
+    among: NDArray[np.bool_],
+    freedom: float = np.inf,
 ) -> _Best | None:
     """Return the change that explains most of the units `among` (U,), or None when there is no evidence of any."""
     best, most, where = None, 0.0, among
     for grouping in groupings:
-        found, evidence, _ = _strongest(grouping, ratios(grouping, among))
+        found, evidence, _ = _strongest(grouping, ratios(grouping, among), freedom)
         # On a tie the narrower group: the wider one is the same welds then.
         if found is not None and evidence >= most:
             best, most, where = found, evidence, among & (grouping.of_unit == found.row)
     if best is None:
         return None
     for grouping in groupings[LEVELS.index(best.grouping.level) + 1 :]:
-        found, _, together = _strongest(grouping, ratios(grouping, where))
+        found, _, together = _strongest(grouping, ratios(grouping, where), freedom)
         if found is not None and together > most:
             best, most = found, together
     return best
 
 
-def _strongest(grouping: Grouping, ratio: Array) -> tuple[_Best | None, float, float]:
+def _strongest(grouping: Grouping, ratio: Array, freedom: float) -> tuple[_Best | None, float, float]:
     """Return the group with the most evidence, that evidence, and the evidence of all groups that have some."""
-    least = scan.penalty(len(LEVELS) * len(grouping.names), ratio.shape[1])
+    least = scan.penalty(len(LEVELS) * len(grouping.names), ratio.shape[1], freedom)
     split = np.argmax(ratio, axis=1)
     evidence = np.take_along_axis(ratio, split[:, None], axis=1)[:, 0] - least
     row = int(np.argmax(evidence))

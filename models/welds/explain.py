@@ -29,6 +29,20 @@ NAMES = {
     "voltage_end_v": ("voltage at the end", "V"),
     "voltage_step_v": ("largest step down of U", "V"),
 }
+WHERE = {
+    "r_first_uohm": "when the current starts",
+    "r_alpha_uohm": "early in the main pulse",
+    "r_beta_uohm": "at the peak of the main pulse",
+    "r_drop_uohm": "from the peak to the end of the main pulse",
+    "r_end_uohm": "over the last 10 ms",
+    "r_mean_uohm": "over the whole main pulse",
+    "current_rms_ka": "over the main pulse",
+    "energy_j": "over the whole weld",
+    "voltage_rms_v": "over the main pulse",
+    "voltage_end_v": "over the last 10 ms",
+    "current_dip_share": "within the main pulse",
+}
+"""Where on the curve a feature is read, for those whose name does not say it."""
 
 
 def sentence(
@@ -62,4 +76,7 @@ def _distance(lead: str, value: float | None, centre: float | None, sigma: float
     name, unit = NAMES[lead]
     z = (value - centre) / sigma
     side = "above" if z >= 0 else "below"
-    return f"{name} is {value:.4g} {unit}, {abs(z):.1f} σ {side} its reference of {centre:.4g} ± {sigma:.2g} {unit}"
+    where = f" {WHERE[lead]}" if lead in WHERE else ""
+    return (
+        f"{name}{where} is {value:.4g} {unit}, {abs(z):.1f} σ {side} its reference of {centre:.4g} ± {sigma:.2g} {unit}"
+    )

@@ -48,7 +48,7 @@ FEATURES = (
     "force_step_kn",  # fall of the force across the largest fall of R
     "expansion_mm",  # largest opening of the electrodes after the current starts
     "voltage_end_v",  # mean of the last 10 ms
-    "voltage_step_v",  # largest fall of U within 4 ms, of welds without a current channel
+    "voltage_step_v",  # largest fall of U within 4 ms in the last two thirds, of welds without a current channel
 )
 """Feature names with their units, in column order. After J. Dickinson et al., Welding Journal 59 (1980) 170-s."""
 AT = {name: column for column, name in enumerate(FEATURES)}
@@ -242,8 +242,10 @@ def _core(
 
     width = step_samples(dt)
     fall = _fall(smooth, width, start, stop)
-    most = over(np.maximum, fall, alpha_at, stop - width)
-    step_at = first_hit(fall, most, alpha_at, stop - width)
+    # A voltage also falls where the contact breaks down, and there is no α in it to tell when that is over.
+    since = start + length // 3 if voltage_only else alpha_at
+    most = over(np.maximum, fall, since, stop - width)
+    step_at = first_hit(fall, most, since, stop - width)
     step: NDArray[np.float32] = np.maximum(most, np.float32(0))
 
     def put(name: str, value: NDArray[np.float32]) -> None:

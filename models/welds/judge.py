@@ -22,7 +22,7 @@ from models.welds.limits import Limits
 from models.welds.noise import Noise
 from models.welds.priors import Priors
 from models.welds.reference import References
-from models.welds.rules import CHECKS, SCORED, classify, learn
+from models.welds.rules import CHECKS, INDEPENDENT_CHECKS, SCORED, classify, learn
 from models.welds.sensors import SENSORS
 from models.welds.shape import Bands, Directions
 from models.welds.trained import TrainedModel, refine
@@ -172,7 +172,8 @@ class WeldJudge:
         self.loops = Loops()
         self.priors = Priors()
         self.noise = Noise()
-        self.limits = Limits(len(CHECKS), settings.false_alarms_per_1000 / 1000, settings.limit_sigma)
+        budget = settings.false_alarms_per_1000 / 1000 / INDEPENDENT_CHECKS
+        self.limits = Limits(len(CHECKS), budget, settings.limit_sigma)
         self.count = 0
         """Welds judged so far."""
         self._model: TrainedModel | None = None
@@ -375,7 +376,7 @@ class WeldJudge:
         scores = np.where(banded[:, None], self.directions.scores(programs, residual), np.nan)
         usual = self.directions.centre[programs], self.directions.spread[programs]
         shape = bands.distance(rows, scores, usual)
-        found = classify(z, values, centre, shape, self.noise, self.limits)
+        found = classify(z, values, centre, shape, reference.n[rows], self.noise, self.limits)
         cause, lead, score = found.cause, found.lead, found.ratio * self.settings.limit_sigma
 
         unjudged = {"learning": ~expected.known, "conditioning": conditioning, "excluded": excluded}

@@ -1,4 +1,4 @@
-"""How far is too far: a limit per check from a budget of false alarms, learnt from how the plant's welds really scatter.
+"""How far is too far: a limit per check from a budget of false alarms, learnt from how the plant's welds scatter.
 
 Tails are heavier than a normal distribution's, and differ from plant to plant and from feature to feature; a flat
 number of sigmas is either deaf or cries wolf. Each check keeps a histogram of its scores over all welds judged. Its
@@ -21,8 +21,8 @@ BIN_SIGMA = 0.125
 BINS = 96
 """The last holds everything beyond."""
 TAIL_SHARE = 0.01
-REACH_SIGMA = 2.0
-RANGE_SIGMA = (4.0, 8.0)
+REACH_SIGMA = 3.0
+RANGE_SIGMA = (3.5, 8.0)
 KNOWN_N = 4000
 """Scores from which on a check has a limit of its own."""
 MEMORY_N = 1 << 20
@@ -33,8 +33,8 @@ class Limits:
     """The histogram of every check."""
 
     def __init__(self, checks: int, budget: float, first_sigma: float) -> None:
-        """Share the `budget` (false alarms per weld, all checks together) equally; before `KNOWN_N`, `first_sigma`."""
-        self._budget, self._first = budget / checks, first_sigma
+        """Every check may raise `budget` false alarms per weld; before `KNOWN_N` its limit is `first_sigma`."""
+        self._budget, self._first = budget, first_sigma
         self.counts = np.zeros((checks, BINS), dtype=np.int64)
         self.block = np.zeros((checks, BINS), dtype=np.int64)
         """Counts of the block under way."""

@@ -76,11 +76,11 @@ class Noise:
                 getattr(self, name)[...] /= 2
         self._filters.clear()
 
-    def apply(self, z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return what the filters make of distances (n, F): (n, K) by `SIGNATURES`, and T² (n,), the size of the whole.
+    def apply(self, z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Return what the filters make of distances (n, F): (n, K) by `SIGNATURES`, T² (n,), and its degrees (n,).
 
-        A filter's value is nearly standard normal for good welds, T² nearly χ² of as many degrees as there are
-        features. A weld's numbers depend on its own distances only.
+        A filter's value is nearly standard normal for good welds, T², the size of the whole, nearly χ². A weld's
+        numbers depend on its own distances only.
         """
         n = len(z)
         there = np.isfinite(z)
@@ -94,7 +94,7 @@ class Noise:
             part = clean[at]
             out[at] = _product(part, weights)
             size[at] = np.einsum("nf,nf->n", _product(part, whiten), part)
-        return out, size
+        return out, size, there.sum(axis=1)
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays."""

@@ -41,6 +41,13 @@ DIP_SHARE = 0.10
 UNSURE = 0.25
 SHAPE_MISFIT = 8.0
 """What a departure of any kind must fit better by, as a difference of χ²: odds of 1 to 50."""
+INDEPENDENT_CHECKS = 20
+"""How many independent numbers the checks amount to, among which the budget is shared: filters and totals look at the
+same dozen features again."""
+YOUNG = 9.0
+"""A sigma learnt from n welds is itself uncertain: distances count as 1 / (1 + YOUNG / n). Student's quantile of ν
+degrees at one in 20,000 is 1 + 4.5 / ν times the normal one (R. A. Fisher, E. A. Cornish, Technometrics 2 (1960)
+209-225), and a robust sigma has half as many degrees as welds."""
 OK_AT, OK_ODDS = 0.35, 999.0
 """A good weld's furthest check is typically at this share of its limit, and then good with these odds."""
 
@@ -64,7 +71,6 @@ _DIP = CHECKS.index("current_dip_share")
 _FILTERS = slice(CHECKS.index("signature 0"), CHECKS.index("pattern"))
 _SIGNS = np.sign(np.array([[one.change.get(name, 0.0) for name in FEATURES] for one in SIGNATURES]))
 _SCORE_OF = np.array([SCORED.index(one.cause) for one in SIGNATURES])
-_AS_SHARE_OF = np.where(_USED == AT["r_drop_uohm"], AT["r_beta_uohm"], _USED)
 _STEEP = np.log(OK_ODDS) / (1 - OK_AT)
 
 
@@ -89,22 +95,25 @@ def classify(
     values: NDArray[np.float32],
     centre: NDArray[np.float64],
     shape: NDArray[np.float64],
+    reference_n: NDArray[np.int64],
     noise: Noise,
     limits: Limits,
 ) -> Findings:
     """Return what is found about welds from their distances `z` (n, F), sigmas; NaN distances decide nothing.
 
     `values` and `centre` (n, F) are the features and their references, `shape` (n, 2) the distances of the whole
-    curve's T² and Q. Each weld's findings depend on its own numbers and on `noise` and `limits` alone.
+    curve's T² and Q, `reference_n` (n,) welds that the reference has learnt from. Each weld's findings depend on its
+    own numbers and on `noise` and `limits` alone.
     """
     used = z[:, _USED]
-    filtered, size = noise.apply(used)
-    checks = _checks(z, values, centre, shape, filtered if noise.known else None, size, np.isfinite(used).sum(axis=1))
+    filtered, size, degrees = noise.apply(used)
+    checks = _checks(z, values, centre, shape, filtered if noise.known else None, size, degrees)
+    checks /= (1 + YOUNG / np.maximum(reference_n, 1))[:, None]
     ratios = checks / limits.sigma
     ratio = ratios.max(axis=1)
     compared = np.isfinite(ratio)
 
-    best, fit, misfit = _fit(filtered, size, used)
+    best, fit, misfit = _fit(filtered, size, degrees)
     dip = np.where(values[:, AT["current_dip_share"]] >= DIP_SHARE, ratios[:, _DIP], -np.inf)
     expelled = np.where(values[:, AT["step_left"]] <= MELT_LEFT, ratios[:, _STEPS].max(axis=1), -np.inf)
     scores = _scores(ratio, dip, expelled, fit, misfit)
@@ -135,7 +144,7 @@ def learn(
     """Take what `n` welds that were judged by sound sensors teach: the limits from all, the noise from those (n,) that
     conform."""  # noqa: D205, D209
     limits.add(checks)
-    scatter = sigma[conforms][:, _USED] / np.abs(centre[conforms][:, _AS_SHARE_OF])
+    scatter = sigma[conforms][:, _USED] / np.abs(centre[conforms][:, _USED])
     noise.add(z[conforms][:, _USED], scatter)
 
 
@@ -146,7 +155,7 @@ def _checks(
     shape: NDArray[np.float64],
     filtered: NDArray[np.float64] | None,
     size: NDArray[np.float64],
-    features: NDArray[np.int64],
+    degrees: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     checks = np.full((len(z), len(CHECKS)), -np.inf)
     checks[:, : len(TWO_SIDED)] = np.abs(z[:, _TWO])
@@ -158,21 +167,21 @@ def _checks(
     if filtered is not None:
         checks[:, _FILTERS] = filtered
         # T² over its degrees of freedom is nearly normal in its cube root (E. B. Wilson, M. M. Hilferty, 1931).
-        unit = 2 / (9 * np.maximum(features, 1))
-        checks[:, CHECKS.index("pattern")] = (np.cbrt(size / np.maximum(features, 1)) - (1 - unit)) / np.sqrt(unit)
-        checks[features == 0, CHECKS.index("signature 0") : CHECKS.index("shape_t2")] = -np.inf
+        unit = 2 / (9 * np.maximum(degrees, 1))
+        checks[:, CHECKS.index("pattern")] = (np.cbrt(size / np.maximum(degrees, 1)) - (1 - unit)) / np.sqrt(unit)
+        checks[degrees == 0, CHECKS.index("signature 0") : CHECKS.index("shape_t2")] = -np.inf
     checks[:, CHECKS.index("shape_t2") :] = shape
     checks[np.isnan(checks)] = -np.inf
     return checks
 
 
 def _fit(
-    filtered: NDArray[np.float64], size: NDArray[np.float64], used: NDArray[np.float64]
+    filtered: NDArray[np.float64], size: NDArray[np.float64], degrees: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the best signature (n,), the misfits (n, K) of all, and that of a departure of any kind (n,)."""
     explained = np.square(np.maximum(filtered, 0.0))
     misfit = (size[:, None] - explained) / (1 + UNSURE**2 * explained)
-    return np.argmin(misfit, axis=1), misfit, np.isfinite(used).sum(axis=1) + SHAPE_MISFIT
+    return np.argmin(misfit, axis=1), misfit, degrees + SHAPE_MISFIT
 
 
 def _scores(
@@ -182,7 +191,7 @@ def _scores(
     misfit: NDArray[np.float64],
     any_misfit: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the scores (n, C): the chance of a defect, shared among dip, expulsion and the signatures, in this order."""
+    """Return the scores (n, C): the chance of a defect, shared among dip, expulsion and signatures, in this order."""
     every = np.column_stack((misfit, any_misfit))
     weight = np.exp(-0.5 * (every - every.min(axis=1, keepdims=True)))
     by_signature = weight / weight.sum(axis=1, keepdims=True)

@@ -10,7 +10,7 @@ arguments, after R. Holm (Electric Contacts, 1967) and J. Dickinson et al. (Weld
 - A path beside the joint takes more current the higher the joint's resistance is: R falls most at the start and at β.
 - Fewer or thinner sheets scale the bulk; a whole missing sheet takes an interface and its film with it.
 - A harder or heavier coated grade is a higher cold resistance and film; hot steels are all alike (ρ at 900 °C).
-- A gap between sheets, or too little force, is contact resistance: high at the start, gone when the sheets have softened.
+- A gap between sheets, or too little force, is contact resistance: high at the start, gone when the sheets are soft.
 - Too little current or time: the electrical input itself is off, resistance follows only through temperature.
 """
 
@@ -23,17 +23,13 @@ from numpy.typing import NDArray
 
 USED = (
     "weld_time_ms", "current_rms_ka", "energy_j", "r_first_uohm", "r_alpha_uohm", "r_beta_uohm", "r_mean_uohm",
-    "r_end_uohm", "r_drop_uohm", "force_mean_kn", "voltage_rms_v", "voltage_end_v",
+    "r_end_uohm", "force_mean_kn", "voltage_rms_v", "voltage_end_v",
 )  # fmt: skip
-"""Features that signatures are made of. The two voltages count for welds without a current channel only: elsewhere
-they are the product of two others."""
+"""Features that signatures are made of; R_β − R_end is not, being the difference of two. The two voltages count for
+welds without a current channel only: elsewhere they are the product of two others."""
 VOLTAGES = tuple(USED.index(name) for name in ("voltage_rms_v", "voltage_end_v"))
-USUAL_SCATTER = np.array([0.010, 0.010, 0.015, 0.070, 0.030, 0.025, 0.025, 0.030, 0.015, 0.010, 0.015, 0.025])
-"""(F,) sigma as a share of the centre (of R_β for `r_drop_uohm`), until the plant's own is known."""
-
-
-END_SHARE = 0.57
-"""R_end as a share of R_β, usually: ties the fall between them to the changes of both."""
+USUAL_SCATTER = np.array([0.010, 0.010, 0.015, 0.070, 0.030, 0.025, 0.025, 0.030, 0.010, 0.015, 0.025])
+"""(F,) sigma as a share of the centre, until the plant's own is known."""
 
 
 class Signature(NamedTuple):
@@ -52,7 +48,6 @@ def _bulk(start: float, alpha: float, beta: float, mean: float, end: float) -> d
         "r_beta_uohm": beta,
         "r_mean_uohm": mean,
         "r_end_uohm": end,
-        "r_drop_uohm": beta - END_SHARE * end,
         "voltage_rms_v": mean,
         "voltage_end_v": end,
     }

@@ -494,10 +494,10 @@ class SpcPoint(Model):
 
 
 class SpcLimits(Model):
-    """Where a point signals, sigmas: each alone keeps the budget of `alarms_per_hour` over the whole plant."""
+    """Where a point signals, sigmas: together they keep the budget of `alarms_per_hour` over the whole plant."""
 
     alarms_per_hour: float
-    average_run_length: float = Field(description="welds of one chart between two false alarms")
+    average_run_length: float = Field(description="welds of one chart between two false alarms of one limit")
     shewhart: float
     ewma: float
     cusum: float

@@ -42,6 +42,8 @@ CUSUM_K = 0.5
 LEAST_ARL = 370.4
 """Of a rate chart: few groups would let a budget draw limits narrower than the usual 3 sigmas (ISO 7870-2)."""
 MAX_ARL = 1e8
+TESTS = 3
+"""Shewhart, EWMA and CUSUM."""
 EVEN_FROM = 5.0
 """Defects expected in a bucket from which on their distribution is even enough for Nelson's other rules."""
 
@@ -140,10 +142,13 @@ def _span(query: Window, ctx: Context) -> Span:
 
 
 def _run_length(ctx: Context, until_ns: int) -> float:
-    """Return the run length of one chart, if all that the live monitor watches were charted so, by the last hour."""
+    """Return the run length of one chart, if all that the live monitor watches were charted so, by the last hour.
+
+    Each point is looked at in three ways, and each of these gets a third of the budget.
+    """
     hour = ctx.store.tally(Filters(since_ns=max(0, until_ns - HOUR_NS), until_ns=until_ns)).to_pylist()[0]
     values = max(sum(hour[verdict] for verdict in VERDICTS), 1) * len(WATCHED)
-    return min(arl_of_budget(ctx.config.spc.alarms_per_hour, values), MAX_ARL)
+    return min(arl_of_budget(ctx.config.spc.alarms_per_hour / TESTS, values), MAX_ARL)
 
 
 def _limits(budget: float, arl: float, phi: float) -> SpcLimits:

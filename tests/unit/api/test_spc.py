@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 
 from models.spc.run_length import ewma_limit, shewhart_limit
 from models.welds.drift import LAMBDA, WATCHED
+from services.config import Config, Spc
 from services.store import schema
 from services.store.duck.store import DuckStore
 from services.store.protocol import Commit
@@ -78,7 +78,7 @@ def events() -> pa.Table:
 def changed(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     store = DuckStore(tmp_path_factory.mktemp("changed") / "store.duckdb")
     store.commit(Commit(cursor=1, welds=weld_rows(), events=events()))
-    yield client_of(shop, store=store)
+    yield client_of(shop, store=store, config=Config(spc=Spc(alarms_per_hour=0.5)))
     store.close()
 
 
@@ -139,9 +139,9 @@ def test_a_spots_chart_signals_after_the_change_and_not_before(changed: Client) 
     assert signals
     assert CHANGE < signals[0] < CHANGE + 30
     limits = chart["limits"]
-    # Thirty welds of seven features a minute, of which the last one of the hour has not come: 6 false alarms an hour.
-    arl = 60 * GUNS * SPOTS * len(WATCHED) / 6
-    assert limits["alarms_per_hour"] == 6
+    # Thirty welds a minute of seven features, three charts each, and one false alarm in two hours.
+    arl = 60 * GUNS * SPOTS * len(WATCHED) * 3 / 0.5
+    assert limits["alarms_per_hour"] == 0.5
     assert limits["average_run_length"] == pytest.approx(arl, rel=0.02)
     assert limits["shewhart"] == pytest.approx(shewhart_limit(arl), abs=0.01)
     assert limits["ewma"] >= ewma_limit(LAMBDA, arl) * np.sqrt(LAMBDA / (2 - LAMBDA)) * 0.99

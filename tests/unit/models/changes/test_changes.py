@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import binom
+from scipy.stats import t as student
 
 from models.changes import scan
 from models.changes.causes import Happening, causes
@@ -61,12 +62,39 @@ def test_the_rate_scan_equals_the_textbook_at_every_split() -> None:
 
 def test_the_mean_scan_is_half_the_squared_t_of_two_means() -> None:
     rng = np.random.default_rng(2)
-    x, sigma = rng.normal(size=(1, 10)), 1.7
+    x, sigma = rng.normal(size=(1, 12)), 1.7
     ratio = scan.mean_ratio(x, np.ones_like(x), np.array([sigma]))
-    for split in range(9):
+    for split in range(11):
         a, b = x[0, : split + 1], x[0, split + 1 :]
         t = (a.mean() - b.mean()) / (sigma * np.sqrt(1 / len(a) + 1 / len(b)))
         assert ratio[0, split] == pytest.approx(t * t / 2)
+
+
+@pytest.mark.parametrize("freedom", [5.0, 27.0, 64.0, 1e6])
+def test_an_uncertain_sigma_asks_for_more(freedom: float) -> None:
+    plain, uncertain = scan.penalty(300, 40), scan.penalty(300, 40, freedom)
+    assert uncertain > plain
+    t = np.sqrt(2 * uncertain)
+    assert student.logpdf(0, freedom) - student.logpdf(t, freedom) == pytest.approx(plain, rel=1e-6)
+
+
+def test_sigma_is_told_by_steps_whatever_the_level_does() -> None:
+    rng = np.random.default_rng(3)
+    n = rng.integers(1, 9, (200, 60)).astype(float)
+    mean = 5 * rng.normal(size=n.shape) / np.sqrt(n)
+    mean[:, 20:] += 40
+    mean[:, 50:] -= 70
+    sigma = scan.step_sigma(mean * n, n)
+    assert sigma.mean() == pytest.approx(5, rel=0.05)
+    assert sigma.std() / 5 == pytest.approx(np.sqrt(1 / (2 * 40)), rel=0.25)  # that of 2/3 of 60 degrees of freedom
+
+
+def test_quiet_features_have_no_finding_but_for_the_odd_one() -> None:
+    found = 0
+    for seed in range(40):
+        means = means_of(np.random.default_rng(seed), np.zeros(TRIALS.shape))[:, :40]
+        found += bool(mean_changes(UNITS, EDGES[:41], means, TRIALS[:, :40], "energy_j"))
+    assert found <= 5
 
 
 def test_newcombes_interval_of_his_example() -> None:
@@ -174,7 +202,7 @@ def test_what_moves_less_than_half_a_sigma_is_no_finding_and_hides_nothing() -> 
 def test_dead_sensors_and_gaps_are_no_change() -> None:
     rng = np.random.default_rng(8)
     means = means_of(rng, np.zeros(TRIALS.shape))
-    means[::7, 11] = 0.0
+    means[5:9, 11] = 0.0
     means[:, 40:44] = np.nan  # a break
     means[3] = np.nan  # a stream without the channel
     means[4] = 150.0  # and one that never varies

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from models.welds import features as f
 from models.welds import prepare as p
-from models.welds import rules
 from models.welds import sensors as c
 from models.welds import signal as s
 from models.welds.features import FEATURES
 from tests.unit.models.welds.oracle_reference import NaiveReference, Prior, Values
+from tests.unit.models.welds.oracle_rules import compare
 
 NAN = math.nan
 
@@ -106,7 +106,7 @@ def _read_core(
     end = sum(raw[-tail:]) / tail
     to_end_ms = (n - 1 - beta_at) * dt_ms
     width = min(max(round(f.STEP_MS / dt_ms), f.STEP_SAMPLES[0]), f.STEP_SAMPLES[1])
-    falls = {k: smooth[k] - smooth[k + width] for k in range(alpha_at, n - width)}
+    falls = {k: smooth[k] - smooth[k + width] for k in range(n // 3 if blind else alpha_at, n - width)}
     step_at = max(falls, key=lambda k: falls[k])
     step = max(0.0, falls[step_at])
     out["step_left"] = (n - 1 - step_at) / n
@@ -191,43 +191,12 @@ class Oracle:
         elif learning:
             verdict, cause = "unjudged", "learning"
         else:
-            cause, lead = self._compare(values, *stream.expect(values, NAN))
+            cause, lead = self._compare(values, *stream.expect(values, NAN), stream.n)
             verdict = "defect" if cause else "ok"
         if not sensor and not late and not conditioning and (learning or verdict == "ok"):
             stream.learn(values, NAN)
         return verdict, cause, lead
 
-    def _compare(self, values: Values, centres: Values, sigmas: Values) -> tuple[str, str]:
-        z = {}
-        for name in FEATURES:
-            centre = centres[name]
-            limit = float(rules._LIMIT[FEATURES.index(name)])
-            z[name] = NAN if math.isnan(centre) else (values[name] - centre) / sigmas[name] / limit
-        if not values["step_uohm"] / centres["r_beta_uohm"] >= rules.STEP_SHARE:
-            z["step_uohm"] = NAN
-        deciding = [FEATURES[i] for i in rules.DECIDING]
-
-        def distance(name: str) -> float:
-            d = z[name] if name == "step_uohm" else abs(z[name])
-            return -math.inf if math.isnan(d) else d
-
-        def high(*names: str) -> bool:
-            return any(z[name] >= self.limit for name in names)
-
-        def low(*names: str) -> bool:
-            return any(z[name] <= -self.limit for name in names)
-
-        thin = all(values[k] < rules.THIN_SHARE * centres[k] for k in ("r_beta_uohm", "r_end_uohm"))
-        heat = ("current_rms_ka", "energy_j", "weld_time_ms")
-        rule_list = (
-            ("missing_sheet", thin and low("r_beta_uohm") and low("r_end_uohm"), ("r_beta_uohm", "r_end_uohm")),
-            ("expulsion", high("step_uohm"), ("step_uohm",)),
-            ("low_heat", low(*heat, "r_drop_uohm") or high("r_end_uohm"), (*heat, "r_end_uohm", "r_drop_uohm")),
-            ("excess_heat", high(*heat), heat),
-            ("poor_fit_up", high("r_alpha_uohm") or low("r_alpha_uohm"), ("r_alpha_uohm",)),
-            ("shape", max(distance(name) for name in deciding) >= self.limit, tuple(deciding)),
-        )
-        for cause, hit, names in rule_list:
-            if hit:
-                return cause, max(names, key=distance)
-        return "", max(deciding, key=distance)
+    def _compare(self, values: Values, centres: Values, sigmas: Values, n: int) -> tuple[str, str]:
+        z = {name: (values[name] - centres[name]) / sigmas[name] for name in FEATURES}
+        return compare(z, values, centres, n, self.limit)

@@ -135,18 +135,6 @@ def test_a_program_change_resets_that_program_only() -> None:
     assert got.reference_version.tolist() == [1, 2]
 
 
-def test_an_odd_curve_barely_moves_the_reference() -> None:
-    rng = np.random.default_rng(14)
-    judge = WeldJudge(SETTINGS)
-    judge.judge(making.batch([making.curve(rng, time_ns=k) for k in range(300)]))
-    sigma = judge.references.sigma(np.array([0]))[0]
-    centre = judge.references.centre[0].copy()
-    rows = np.array([0])
-    judge.references.learn(rows, (centre + 1000 * sigma)[None].astype(np.float32))
-    known = np.isfinite(centre)
-    assert np.all(np.abs(judge.references.centre[0] - centre)[known] <= 2.5 / 200 * sigma[known] * 1.0001)
-
-
 def test_an_empty_batch_is_nothing() -> None:
     got = WeldJudge(SETTINGS).judge(making.batch([]))
     assert len(got.verdict) == 0
@@ -155,9 +143,9 @@ def test_an_empty_batch_is_nothing() -> None:
 @given(rows=st.lists(st.integers(0, 5), max_size=60))
 def test_rounds_take_each_stream_once_and_keep_its_order(rows: list[int]) -> None:
     taken: list[int] = []
-    for at in rounds(np.array(rows, dtype=np.int64)):
+    for at in rounds(np.array(rows, dtype=np.int64), most=3):
         inside = [rows[k] for k in at]
-        assert len(set(inside)) == len(inside)
+        assert len(set(inside)) == len(inside) <= 3
         taken.extend(at.tolist())
     assert sorted(taken) == list(range(len(rows)))
     for row in set(rows):

@@ -1,4 +1,4 @@
-"""Wear lines with known answers: slopes, forecasts, warnings, checks of dresses; batches and restarts change nothing."""
+"""Wear with known answers: slopes, forecasts, warnings, checks of dresses; batches and restarts change nothing."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_gun_that_is_dressed_in_time_is_due_by_routine_and_warns_of_nothing() 
 
 def test_a_warning_comes_once_a_stretch_and_ahead_of_the_limit() -> None:
     worn = Worn(guns=4, bodies=216, dress_bodies=24, seed=5)
-    tracker, signals = follow(worn)
+    _, signals = follow(worn)
     truth = -math.log1p(-SETTINGS.density_loss) / -PER_100["voltage_rms_v"] * 100
     assert {signal.kind for signal in signals} == {"wear_warning"}
     known = [signal for signal in signals if signal.time_ns > START + 3 * 24 * TAKT_S * S]
@@ -138,7 +138,7 @@ def test_a_dress_that_takes_nothing_off_is_told_and_the_others_are_not() -> None
 @pytest.mark.parametrize("events", [False, True])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_batching_changes_nothing(seed: int, events: bool) -> None:
-    worn = Worn(guns=3, spots=7, bodies=150, dress_bodies=9, skipped=(8,), counted=not events, seed=seed)
+    worn = Worn(guns=3, spots=11, bodies=240, dress_bodies=30, skipped=(6,), counted=not events, seed=seed)
     whole, signals = follow(worn, events=events)
     rng = np.random.default_rng(seed)
     n = worn.guns * worn.spots * worn.bodies
