@@ -22,7 +22,6 @@ from edge.simulator.faults import CODE, FAULTS, SENSOR_FAULTS, Faults
 from edge.simulator.settings import FaultRates, SimulatorSettings, Spells
 from edge.simulator.severity import NO_DEGREE, level_of
 from edge.simulator.shop import Made, Shop
-from models.welds.causes import UNJUDGED_CAUSES
 from models.welds.judge import CAUSE_CODES, OK, UNJUDGED, GunEvent, JudgeSettings, Verdicts, WeldJudge
 from models.welds.rules import SCORED
 
@@ -114,7 +113,7 @@ def count(fault: str, severity: float, made: Made, verdicts: Verdicts, tally: Ta
         tally.level[truth.cause, level] += 1
         tally.level_found[truth.cause, level] += int(found)
         tally.told[truth.cause, level, told] += 1
-        if told and told not in UNJUDGED_CAUSES and told != "no_current" and not sensor:
+        if told and not np.isnan(verdicts.cause_scores[k, 0]) and not sensor:
             best = _best(verdicts.cause_scores[k])
             tally.sure[best[1]] += 1
             tally.sure_right[best[1]] += int(best[0] == truth.cause)

@@ -120,6 +120,11 @@ class Plant(msgspec.Struct, frozen=True, dict=True):
         """Each cell's ISA-95 place."""
         return {cell.id: Place(self.site, self.area, line.id, cell.id) for line in self.lines for cell in line.cells}
 
+    @cached_property
+    def cell_of_gun(self) -> Mapping[str, str]:
+        """The cell that each gun stands in."""
+        return {gun: cell.id for line in self.lines for cell in line.cells for gun in cell.guns}
+
     def shift_windows(self, since_ns: int, until_ns: int) -> list[ShiftWindow]:
         """Return every shift that overlaps `since_ns .. until_ns`, in order of time."""
         zone = ZoneInfo(self.timezone)

@@ -20,13 +20,16 @@ from models.welds.bodies import Body, BodyTracker
 from models.welds.features import FEATURES
 from models.welds.judge import CAUSE_CODES, VERDICTS, Verdicts
 from models.welds.prepare import CHANNELS
+from models.welds.rules import SCORED
 from services.state import SourceCount
 from services.store import schema
 
 OWN = "lineside"
 """Who says so, in events that the pipeline itself found."""
+SCORE_DIGITS = 3
 MAX_ERRORS = 100
 """Of one vehicle, as many as a store takes in one text (InfluxDB: 64 KiB)."""
+_ALL_OK = '{"ok":1.0}'
 _VERDICTS = np.array(VERDICTS, dtype=object)
 _CAUSES = np.array(CAUSE_CODES, dtype=object)
 _LEADS = np.array([*FEATURES, ""], dtype=object)  # index -1: none
@@ -106,7 +109,7 @@ def weld_table(welds: WeldBatch, arrival: Arrival, verdicts: Verdicts) -> pa.Tab
         "lacks": _LACKS[verdicts.channels],
         "shape_t2": _finite(verdicts.shape[:, 0]),
         "shape_q": _finite(verdicts.shape[:, 1]),
-        "cause_scores": [""] * len(welds),
+        "cause_scores": _score_texts(verdicts.cause_scores),
         "loop_uh": verdicts.loop_uh,
         "reference_n": verdicts.reference_n,
         "reference_version": verdicts.reference_version,
@@ -118,6 +121,17 @@ def weld_table(welds: WeldBatch, arrival: Arrival, verdicts: Verdicts) -> pa.Tab
         columns[f"z_{name}"] = _finite(verdicts.z[:, k])
     arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema.WELD]
     return pa.Table.from_arrays(arrays, schema=schema.WELD)
+
+
+def _score_texts(scores: NDArray[np.float32]) -> list[str]:
+    """Return (n, C) by `SCORED` as JSON objects, zeros left out; "" where nothing was compared."""
+    rounded = np.round(scores.astype(np.float64), SCORE_DIGITS)
+    texts = [""] * len(rounded)
+    for k in np.flatnonzero(~np.isnan(rounded[:, 0])).tolist():
+        row = rounded[k]
+        told = {SCORED[c]: float(row[c]) for c in np.flatnonzero(row).tolist()}
+        texts[k] = _ALL_OK if row[0] == 1.0 else msgspec.json.encode(told).decode()
+    return texts
 
 
 def spot_table(welds: pa.Table) -> pa.Table:

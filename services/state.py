@@ -16,6 +16,7 @@ from edge.plant import Plant
 from models.fleet.track import Agv, FleetTracker
 from models.signals import Watcher
 from models.welds.bodies import BodyState, BodyTracker
+from models.welds.bursts import BurstDetector
 from models.welds.drift import DriftMonitor
 from models.welds.judge import JudgeSettings, WeldJudge
 from models.welds.wear import WearTracker
@@ -67,6 +68,7 @@ class PipelineState:
     judge: WeldJudge
     wear: WearTracker
     drift: DriftMonitor
+    bursts: BurstDetector
     bodies: BodyTracker
     seen_ids: Seen
     """Ids of welds taken."""
@@ -93,6 +95,7 @@ class PipelineState:
             ),
             wear=WearTracker(wear_settings(config)),
             drift=DriftMonitor(config.spc.alarms_per_hour, judge.learn_n),
+            bursts=BurstDetector(plant.cell_of_gun),
             bodies=BodyTracker(plant.spots, int(plant.body_complete_min * 60e9)),
             seen_ids=Seen(judge.remember_ids),
             seen_times=Seen(judge.remember_ids),
@@ -101,7 +104,7 @@ class PipelineState:
     @property
     def watchers(self) -> dict[str, Watcher]:
         """What follows the judged welds and raises signals, by the prefix of its arrays in the snapshot."""
-        return {"wear": self.wear, "drift": self.drift}
+        return {"wear": self.wear, "drift": self.drift, "bursts": self.bursts}
 
     def save(self, path: Path) -> None:
         """Write the snapshot."""

@@ -49,13 +49,17 @@ class Comparison:
     avoided: Interval
     """Truly bad welds avoided, share of those without monitoring: total over seeds, interval by bootstrap of seeds."""
     visits: int
-    """Maintenance that alarms asked for."""
+    """Maintenance after a burst of defects."""
     false_visits: int
     """... where nothing was wrong."""
     misdirected: int
     """... where something was, but what was done did not cure it."""
     false_per_day: float
-    """Of the whole plant."""
+    """False visits of the whole plant."""
+    dresses: int
+    """Tip dresses after a warning of wear or of a dress that did not work."""
+    false_dresses: int
+    """... where the tips were no worse than the timetable reckons with."""
     inspections_plain: int
     """Guns that inspections sent to maintenance, without alarms ..."""
     inspections_monitored: int
@@ -92,27 +96,30 @@ def study(
 def compare(name: str, results: Sequence[SeedResult], options: StudyOptions) -> Comparison:
     """Summarise the seeds of one plant."""
     plain, monitored = [result.plain for result in results], [result.monitored for result in results]
-    alarms = [alarm for result in results for alarm in result.alarms]
+    bursts = [alarm for result in results for alarm in result.alarms if alarm.kind == "defect_burst"]
+    dresses = [alarm for result in results for alarm in result.alarms if alarm.kind != "defect_burst"]
     spells = [spell for result in results for spell in result.spells]
-    false = sum(not alarm.real for alarm in alarms)
+    false = sum(not alarm.real for alarm in bursts)
     return Comparison(
         plant=name,
         seeds=len(results),
         hours=options.hours,
         welds=sum(tally.welds for tally in plain),
-        true_plain=mean_interval([_true_rate(tally) for tally in plain]),
-        true_monitored=mean_interval([_true_rate(tally) for tally in monitored]),
+        true_plain=_mean_rate(plain, _true_rate),
+        true_monitored=_mean_rate(monitored, _true_rate),
         true_gain=_gain(plain, monitored, _true_rate),
-        judged_plain=mean_interval([_judged_rate(tally) for tally in plain]),
-        judged_monitored=mean_interval([_judged_rate(tally) for tally in monitored]),
+        judged_plain=_mean_rate(plain, _judged_rate),
+        judged_monitored=_mean_rate(monitored, _judged_rate),
         judged_gain=_gain(plain, monitored, _judged_rate),
         bad_plain=sum(tally.bad for tally in plain),
         bad_monitored=sum(tally.bad for tally in monitored),
         avoided=avoided_interval([tally.bad for tally in plain], [tally.bad for tally in monitored]),
-        visits=len(alarms),
+        visits=len(bursts),
         false_visits=false,
-        misdirected=sum(alarm.real and not alarm.apt for alarm in alarms),
+        misdirected=sum(alarm.real and not alarm.apt for alarm in bursts),
         false_per_day=false / (len(results) * options.hours) * 24,
+        dresses=len(dresses),
+        false_dresses=sum(not alarm.apt for alarm in dresses),
         inspections_plain=sum(tally.inspections_found for tally in plain),
         inspections_monitored=sum(tally.inspections_found for tally in monitored),
         spells=len(spells),
@@ -124,10 +131,8 @@ def compare(name: str, results: Sequence[SeedResult], options: StudyOptions) -> 
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean and its 95 % interval by Student's t; infinite for a single value."""
+    """Return the mean of at least two values and its 95 % interval by Student's t."""
     mean = float(np.mean(values))
-    if len(values) < 2:
-        return Interval(mean, -math.inf, math.inf)
     half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
     return Interval(mean, mean - half, mean + half)
 
@@ -146,6 +151,11 @@ def avoided_interval(without: Sequence[int], having: Sequence[int], draws: int =
     drawn = 1 - left[total > 0] / total[total > 0]
     low, high = np.quantile(drawn, (0.025, 0.975))
     return Interval(1 - float(b.sum() / a.sum()), float(low), float(high))
+
+
+def _mean_rate(tallies: Sequence[Tally], rate: Callable[[Tally], float]) -> Interval:
+    found = mean_interval([rate(tally) for tally in tallies])
+    return Interval(found.mean, max(found.low, 0.0), min(found.high, 1.0))
 
 
 def _gain(plain: Sequence[Tally], monitored: Sequence[Tally], rate: Callable[[Tally], float]) -> Interval:

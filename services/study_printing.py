@@ -49,7 +49,7 @@ def rows(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
 
     return [
         line("", *(f"{c.plant}" for c in found)),
-        line("welds per run", *(f"{c.welds:,}" for c in found)),
+        line("welds of one run, all seeds", *(f"{c.welds:,}" for c in found)),
         line("truly good, alarms not acted on", *(_percent(c.true_plain) for c in found)),
         line("truly good, alarms acted on", *(_percent(c.true_monitored) for c in found)),
         line("**gain, points**", *(_points(c.true_gain) for c in found)),
@@ -62,9 +62,11 @@ def rows(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
         line("… with an alarm before their end", *(f"{c.alarmed}" for c in found)),
         line("onset to alarm, min: median (quartiles)", *(_minutes(c) for c in found)),
         line("spell lasts, min: without → with", *(_lasting(c) for c in found)),
-        line("visits that alarms asked for", *(f"{c.visits}" for c in found)),
+        line("visits after a burst of defects", *(f"{c.visits}" for c in found)),
         line("… where nothing was wrong", *(f"{c.false_visits} ({c.false_per_day:.1f} a day)" for c in found)),
         line("… that did not cure what was", *(f"{c.misdirected}" for c in found)),
+        line("dresses after a warning of wear", *(f"{c.dresses}" for c in found)),
+        line("… where nothing was wrong", *(f"{c.false_dresses}" for c in found)),
         line(
             "guns found by inspection, without → with",
             *(f"{c.inspections_plain} → {c.inspections_monitored}" for c in found),
@@ -77,10 +79,10 @@ def assumptions(found: Sequence[Comparison], options: StudyOptions) -> str:
     seeds = found[0].seeds
     return (
         f"{seeds} seeds from {FIRST_SEED} on, {options.hours:g} h of production each after {WARM_UP_H} h of learning; "
-        f"{CELLS} cells, {GUNS} guns, {SPOTS} spots, {BODIES_PER_HOUR:g} bodies an hour. What an alarm asks for is done "
-        f"{options.delay_min:g} min later. In both runs one body is taken apart every {options.inspect_h:g} h, and a "
-        "bad spell also ends by itself when the plant notices. Intervals are 95 % over seeds, differences paired by "
-        "seed."
+        f"{CELLS} cells, {GUNS} guns, {SPOTS} spots, {BODIES_PER_HOUR:g} bodies an hour. What an alarm asks for is "
+        f"done {options.delay_min:g} min later. In both runs one body is taken apart every {options.inspect_h:g} h, "
+        "and a bad spell also ends by itself, when the plant notices. Intervals are 95 % over seeds, differences paired "
+        "by seed."
     )
 
 

@@ -147,7 +147,7 @@ class DriftMonitor:
                 welds, start, rows, pairs, z[start:stop],
                 verdicts.reference_version[start:stop], verdicts.reference_n[start:stop],
             )  # fmt: skip
-            common = self.level[np.array(list(self._pairs), dtype=np.int64)].sum(axis=1)
+            common = self._common()
             for turn in rounds(rows, BLOCK_WELDS[1]):
                 found += self._step(piece, turn, common)
             self._gather(piece)
@@ -160,12 +160,12 @@ class DriftMonitor:
 
     def apply(self, event: GunEvent) -> None:
         """Begin the charts of a gun anew when it has new caps or was repaired."""
-        if event.kind in _RESTARTS:
-            rows = [row for row, gun in enumerate(self._guns) if gun == event.gun]
-            self.ewma[rows], self.outside[rows] = 0.0, False
-            group = self._groups.get(("gun", event.gun))
-            if group is not None:
-                self.level[group], self.level_outside[group] = 0.0, False
+        group = self._groups.get(("gun", event.gun))
+        if event.kind not in _RESTARTS or group is None:
+            return
+        self.level[group], self.level_outside[group] = 0.0, False
+        rows = np.array([row for row, gun in enumerate(self._guns) if gun == event.gun], dtype=np.int64)
+        self.ewma[rows], self.outside[rows] = self._common()[self.pair[rows]], False
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays, from which `restore` goes on to the bit."""
@@ -239,9 +239,11 @@ class DriftMonitor:
         z, row = piece.z[at], piece.rows[at]
         anew = piece.version[at] != self.version[row]
         self.version[row] = piece.version[at]
-        ewma = ewma_step(np.where(anew[:, None], 0.0, self.ewma[row]), z, LAMBDA)
+        shared = common[piece.pairs[at]]
+        # A chart that begins stands where its gun and programme stand, that is, nowhere of its own.
+        ewma = ewma_step(np.where(anew[:, None], shared, self.ewma[row]), z, LAMBDA)
         self.ewma[row] = ewma
-        away = ewma - common[piece.pairs[at]]
+        away = ewma - shared
         variance = self.spread[row]
         # The reference's own centre is known to 1/√n only, and with its memory never better than 1/√(2·200).
         blur = 1 / np.clip(piece.known_n[at], 1, 2 * MEMORY_N)[:, None]
@@ -253,6 +255,12 @@ class DriftMonitor:
         self.spread[row] = _measure(variance, away, learns / SPREAD_MEMORY_N)
         tell = np.flatnonzero(begun)
         return [_tell_spot(piece.welds, piece.start + int(at[k]), away[k], limit[k]) for k in tell]
+
+    def _common(self) -> NDArray[np.float64]:
+        """Return the common movement (pairs, W): the programme's plus the gun's."""
+        pairs = np.array(list(self._pairs), dtype=np.int64)
+        common: NDArray[np.float64] = self.level[pairs].sum(axis=1)
+        return common
 
     def _gather(self, piece: _Piece) -> None:
         """Add welds to the sums of their block."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.welds.batch import WeldBatch
 from models.welds.features import AT, BAND_POINTS, Features, conduct, extract, smooth_core, step_samples
 from models.welds.prepare import Part, prepare
-from models.welds.signal import Pulses, find_pulses, resistance_uohm
+from models.welds.signal import Pulses, resistance_uohm
 
 PhaseKind = Literal["squeeze", "preheat", "cool", "main", "postheat", "hold"]
 MarkKind = Literal["alpha", "beta", "step", "end"]

@@ -30,16 +30,11 @@ NAMES = {
     "voltage_step_v": ("largest step down of U", "V"),
 }
 WHERE = {
-    "r_first_uohm": "when the current starts",
-    "r_alpha_uohm": "early in the main pulse",
-    "r_beta_uohm": "at the peak of the main pulse",
-    "r_drop_uohm": "from the peak to the end of the main pulse",
     "r_end_uohm": "over the last 10 ms",
     "r_mean_uohm": "over the whole main pulse",
     "current_rms_ka": "over the main pulse",
     "energy_j": "over the whole weld",
     "voltage_rms_v": "over the main pulse",
-    "voltage_end_v": "over the last 10 ms",
     "current_dip_share": "within the main pulse",
 }
 """Where on the curve a feature is read, for those whose name does not say it."""

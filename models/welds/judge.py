@@ -22,7 +22,7 @@ from models.welds.limits import Limits
 from models.welds.noise import Noise
 from models.welds.priors import Priors
 from models.welds.reference import References
-from models.welds.rules import CHECKS, INDEPENDENT_CHECKS, SCORED, classify, learn
+from models.welds.rules import CHECKS, INDEPENDENT_CHECKS, SCORED, classify, learn, starved
 from models.welds.sensors import SENSORS
 from models.welds.shape import Bands, Directions
 from models.welds.trained import TrainedModel, refine
@@ -376,11 +376,11 @@ class WeldJudge:
         scores = np.where(banded[:, None], self.directions.scores(programs, residual), np.nan)
         usual = self.directions.centre[programs], self.directions.spread[programs]
         shape = bands.distance(rows, scores, usual)
-        found = classify(z, values, centre, shape, reference.n[rows], self.noise, self.limits)
+        found = classify(z, values, centre, shape, self.noise, self.limits)
         cause, lead, score = found.cause, found.lead, found.ratio * self.settings.limit_sigma
 
         unjudged = {"learning": ~expected.known, "conditioning": conditioning, "excluded": excluded}
-        verdict, code = _decide(cause, unjudged, sensor)
+        verdict, code = _decide(cause, unjudged, sensor, starved(values, centre))
         distance = np.where(compared, np.maximum(score, 0), np.nan)
         risk = distance / (distance + self.settings.limit_sigma)
         risk[code == _CODE["no_current"]] = 1.0
@@ -418,9 +418,17 @@ class WeldJudge:
 
 
 def _decide(
-    cause: NDArray[np.object_], unjudged: Mapping[str, NDArray[np.bool_]], sensor: NDArray[np.int8]
+    cause: NDArray[np.object_],
+    unjudged: Mapping[str, NDArray[np.bool_]],
+    sensor: NDArray[np.int8],
+    weak: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Return verdict and cause code (n,), from the cause found, why nothing can be said, and the sensor check."""
+    """Return verdict and cause code (n,), from the cause found, why nothing can be said, and the sensor check.
+
+    Where too little is left to read because the current was `weak` throughout (n,), that is the finding.
+    """
+    weak = weak & (sensor == SENSORS.index("too_short"))
+    cause, sensor = np.where(weak, "low_heat", cause), np.where(weak, 0, sensor)
     verdict = np.where(cause != "", DEFECT, OK).astype(np.int8)
     code = np.array([_CODE[name] for name in cause], dtype=np.int8)
     for name, mask in unjudged.items():

@@ -3,9 +3,10 @@
 Tails are heavier than a normal distribution's, and differ from plant to plant and from feature to feature; a flat
 number of sigmas is either deaf or cries wolf. Each check keeps a histogram of its scores over all welds judged. Its
 limit is where the exponential tail beyond the 99th percentile leaves the check's share of the budget: peaks over
-threshold (J. Pickands, Annals of Statistics 3 (1975) 119-131) with shape 0, which over-estimates any lighter tail. How
-far a score lies beyond the threshold counts up to `REACH_SIGMA`, so that true defects, of which there are few, move the
-limit little; and it stays within `RANGE_SIGMA`.
+threshold (J. Pickands, Annals of Statistics 3 (1975) 119-131) with shape 0, which over-estimates any lighter tail and
+keeps to twice the budget for a Student distribution of 8 degrees. True defects are in the histogram too, but few: how
+far a score lies beyond the threshold counts up to `REACH_SIGMA`, and what lies in the last bin is no good weld's. A
+limit stays within `RANGE_SIGMA`.
 
 Histograms hold counts, which are exact in any order; limits change at the end of blocks of welds only.
 """
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 BIN_SIGMA = 0.125
 BINS = 96
-"""The last holds everything beyond."""
+"""The last holds everything beyond 12 sigma."""
 TAIL_SHARE = 0.01
 REACH_SIGMA = 3.0
 RANGE_SIGMA = (3.5, 8.0)
@@ -66,13 +67,15 @@ class Limits:
 
     def _set(self) -> None:
         total = self.counts.sum(axis=1)
-        beyond = np.cumsum(self.counts[:, ::-1], axis=1)[:, ::-1]  # scores in this bin or further
+        within = self.counts.copy()
+        within[:, -1] = 0
+        beyond = np.cumsum(within[:, ::-1], axis=1)[:, ::-1]  # scores in this bin or further
         enough = beyond <= TAIL_SHARE * total[:, None]
         start = np.where(enough.any(axis=1), np.argmax(enough, axis=1), BINS - 1)
         k = np.arange(len(total))
         middle = (np.arange(BINS) + 0.5) * BIN_SIGMA
         excess = np.clip(middle - start[:, None] * BIN_SIGMA, 0, REACH_SIGMA)
-        tail = np.where(np.arange(BINS) >= start[:, None], self.counts, 0)
+        tail = np.where(np.arange(BINS) >= start[:, None], within, 0)
         n = beyond[k, start]
         mean = (excess * tail).sum(axis=1) / np.maximum(n, 1)
         share = np.maximum(n / np.maximum(total, 1), self._budget)

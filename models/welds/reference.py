@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.welds.conditioning import SLOPE_MAX_SIGMA, doubt, from_mean, slope_of
+from models.welds.estimates import UNLIKE_N, blend, middle_and_spread, nanmedian, unlike
 from models.welds.features import FEATURES
 from models.welds.priors import Priors
 
@@ -26,10 +27,6 @@ WINSOR_SIGMA = 2.5
 """Distances beyond this count as this when learning, so that no single weld pulls the reference."""
 WINSOR_VARIANCE = 0.97756
 """E[min(z², 2.5²)] of a standard normal z: what the winsorised variance must be divided by."""
-MAD_TO_SIGMA = 1.4826
-"""Median absolute deviation of a normal distribution -> its sigma."""
-MEDIAN_VARIANCE = 1.57
-"""Variance of a median of normal values, in units of that of their mean."""
 PRIOR_N = 10
 """What the programme's other spots scatter counts as so many welds of a stream's own."""
 SMALL_N = 5
@@ -40,8 +37,6 @@ ANCHOR_SPREAD = 1.5
 """Sigma grows to at most so many times the anchor's."""
 ANCHOR_N = 200
 """After so many welds, when it has seen several coils and dresses, the reference becomes its own anchor once more."""
-TINY = 1e-12
-"""Added where spots may not differ at all, as in weld time."""
 RELATIVE_FLOOR = 0.01
 """Sigma is never taken below 1 % of the centre: the class of the current and voltage sensors (ISO 17657-4)."""
 _FLOORS = {
@@ -272,10 +267,11 @@ class References:
         slope = priors.slope[program]
         away = from_mean(wear[at], mean, seen)
         off = from_mean(self.first_wear[row].astype(np.float64), mean[:, None], seen[:, None])
-        own = _nanmedian(self.first[row] - slope[:, None, :] * off[:, :, None])
+        own = nanmedian(self.first[row] - slope[:, None, :] * off[:, :, None])
         within, between = priors.within[program], priors.between[program]
-        centre, variance = _blend(own, self.n[row], priors.centre[program], within, between)
-        out.known[at] = True
+        foreign = unlike(own, self.n[row], priors.centre[program], within, between).any(axis=1)
+        centre, variance = blend(own, self.n[row], priors.centre[program], within, between)
+        out.known[at] = ~foreign | (self.n[row] < UNLIKE_N)
         out.away[at] = away
         out.centre[at] = centre + slope * away[:, None]
         out.spread[at] = _floored(within, centre)
@@ -297,11 +293,11 @@ class References:
         mean = np.where(counted, wear, 0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
         off = np.where(counted, wear - mean[:, None], 0.0)
         program = self.program[rows]
-        known = ~np.isnan(priors.centre[program]) & ~self.alone[rows][:, None]
+        within, between = priors.within[program], priors.between[program]
         slope = priors.slope[program]
         # One step of an M-estimate: residuals from the line that is expected, winsorised, correct the line.
         flat = first - slope[:, None, :] * off[:, :, None]
-        middle, spread = _middle_and_spread(flat)
+        middle, spread = middle_and_spread(flat)
         reach = WINSOR_SIGMA * np.sqrt(spread)
         residual = np.nan_to_num(np.clip(flat - middle[:, None, :], -reach[:, None, :], reach[:, None, :]), nan=0.0)
         self.wear[rows] = self.anchor_wear[rows] = mean
@@ -312,12 +308,11 @@ class References:
         length = np.full(len(rows), self.learn_n)
         slope = slope_of(self.covariance[rows], self.wear_variance[rows], length, slope)
         self.slope[rows] = slope
-        middle, spread = _middle_and_spread(first - slope[:, None, :] * off[:, :, None])
-        shared = (PRIOR_N * priors.within[program] + self.learn_n * spread) / (PRIOR_N + self.learn_n)
-        shift = slope * (mean - priors.wear[program])[:, None]
-        blended, _ = _blend(
-            middle, length, priors.centre[program] + shift, priors.within[program], priors.between[program]
-        )
+        middle, spread = middle_and_spread(first - slope[:, None, :] * off[:, :, None])
+        shared = (PRIOR_N * within + self.learn_n * spread) / (PRIOR_N + self.learn_n)
+        usual = priors.centre[program] + slope * (mean - priors.wear[program])[:, None]
+        blended, _ = blend(middle, length, usual, within, between)
+        known = ~np.isnan(usual) & ~self.alone[rows][:, None] & ~unlike(middle, length, usual, within, between)
         # A feature that most of the first welds lack is not one of this stream's; a few gaps do not matter.
         lacking = np.isnan(first).sum(axis=1) * 2 > self.learn_n
         self.centre[rows] = np.where(lacking, np.nan, np.where(known, blended, middle))
@@ -385,35 +380,3 @@ def _floored(variance: NDArray[np.float64], centre: NDArray[np.float64]) -> NDAr
     floor = np.maximum(RELATIVE_FLOOR * np.abs(centre), ABSOLUTE_FLOOR)
     sigma: NDArray[np.float64] = np.maximum(np.sqrt(variance), floor)
     return sigma
-
-
-def _blend(
-    own: NDArray[np.float64],
-    n: NDArray[np.int64],
-    prior: NDArray[np.float64],
-    within: NDArray[np.float64],
-    between: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and variance (k, F) of a centre known by the median `own` of `n` welds and by its programme."""
-    own_weight = np.where(np.isnan(own), 0.0, n[:, None] / (MEDIAN_VARIANCE * within))
-    prior_weight = 1.0 / (between + TINY)
-    variance = 1.0 / (own_weight + prior_weight)
-    centre = variance * (own_weight * np.nan_to_num(own, nan=0.0) + prior_weight * prior)
-    return centre, variance
-
-
-def _middle_and_spread(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return median and squared scaled MAD over axis 1 of (rows, L, F)."""
-    middle = _nanmedian(x)
-    return middle, np.square(MAD_TO_SIGMA * _nanmedian(np.abs(x - middle[:, None, :])))
-
-
-def _nanmedian(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the median over axis 1 of (rows, L, F), NaN where all are; exact, hence the same in any batch."""
-    ordered = np.sort(x, axis=1)  # NaN sorts last
-    count = (~np.isnan(x)).sum(axis=1)
-    last = np.maximum(count - 1, 0)
-    low = np.take_along_axis(ordered, (last // 2)[:, None, :], axis=1)[:, 0]
-    high = np.take_along_axis(ordered, np.minimum((last + 1) // 2, last)[:, None, :], axis=1)[:, 0]
-    median: NDArray[np.float64] = 0.5 * (low + high)
-    return median

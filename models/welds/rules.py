@@ -38,16 +38,15 @@ MELT_LEFT = 2 / 3
 """Before the last two thirds of the main pulse there is no melt that could leave: a fall of R there is contact."""
 DIP_SHARE = 0.10
 """A regulated current dips less by itself, and a cable that has grown too weak seldom takes more."""
-UNSURE = 0.25
+UNSURE = 1 / 3
 SHAPE_MISFIT = 8.0
 """What a departure of any kind must fit better by, as a difference of χ²: odds of 1 to 50."""
-INDEPENDENT_CHECKS = 20
+INDEPENDENT_CHECKS = 25
 """How many independent numbers the checks amount to, among which the budget is shared: filters and totals look at the
 same dozen features again."""
-YOUNG = 9.0
-"""A sigma learnt from n welds is itself uncertain: distances count as 1 / (1 + YOUNG / n). Student's quantile of ν
-degrees at one in 20,000 is 1 + 4.5 / ν times the normal one (R. A. Fisher, E. A. Cornish, Technometrics 2 (1960)
-209-225), and a robust sigma has half as many degrees as welds."""
+STARVED_CHARGE, STARVED_TIME = 0.7, 0.5
+"""Current that flows for at least half the usual time and brings less than this share of the usual charge makes no
+weld, even where it is so weak that there is no main pulse to read anything off."""
 OK_AT, OK_ODDS = 0.35, 999.0
 """A good weld's furthest check is typically at this share of its limit, and then good with these odds."""
 
@@ -95,20 +94,17 @@ def classify(
     values: NDArray[np.float32],
     centre: NDArray[np.float64],
     shape: NDArray[np.float64],
-    reference_n: NDArray[np.int64],
     noise: Noise,
     limits: Limits,
 ) -> Findings:
     """Return what is found about welds from their distances `z` (n, F), sigmas; NaN distances decide nothing.
 
     `values` and `centre` (n, F) are the features and their references, `shape` (n, 2) the distances of the whole
-    curve's T² and Q, `reference_n` (n,) welds that the reference has learnt from. Each weld's findings depend on its
-    own numbers and on `noise` and `limits` alone.
+    curve's T² and Q. Each weld's findings depend on its own numbers and on `noise` and `limits` alone.
     """
     used = z[:, _USED]
     filtered, size, degrees = noise.apply(used)
     checks = _checks(z, values, centre, shape, filtered if noise.known else None, size, degrees)
-    checks /= (1 + YOUNG / np.maximum(reference_n, 1))[:, None]
     ratios = checks / limits.sigma
     ratio = ratios.max(axis=1)
     compared = np.isfinite(ratio)
@@ -130,6 +126,12 @@ def classify(
     lead[cause == "mains_dip"] = AT["current_dip_share"]
     scores[~compared] = np.nan
     return Findings(cause, np.where(compared, lead, -1), np.where(compared, ratio, np.nan), scores, checks)
+
+
+def starved(values: NDArray[np.float32], centre: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which welds (n, F) had so little current, for so long, that they cannot have been made."""
+    weak: NDArray[np.bool_] = values[:, AT["charge_c"]] < STARVED_CHARGE * centre[:, AT["charge_c"]]
+    return weak & (values[:, AT["weld_time_ms"]] >= STARVED_TIME * centre[:, AT["weld_time_ms"]])
 
 
 def learn(
@@ -162,7 +164,7 @@ def _checks(
     checks[:, len(TWO_SIDED) : len(DECIDING)] = z[:, _ONE]
     checks[:, CHECKS.index("late step")] = -z[:, AT["step_left"]]
     small = ~(values[:, AT["step_uohm"]] >= STEP_SHARE * centre[:, AT["r_beta_uohm"]])
-    checks[np.ix_(small, _STEPS)] = -np.inf
+    checks[np.flatnonzero(small)[:, None], _STEPS] = -np.inf
     checks[~(values[:, AT["step_left"]] <= MELT_LEFT), CHECKS.index("late step")] = -np.inf
     if filtered is not None:
         checks[:, _FILTERS] = filtered
@@ -180,8 +182,8 @@ def _fit(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the best signature (n,), the misfits (n, K) of all, and that of a departure of any kind (n,)."""
     explained = np.square(np.maximum(filtered, 0.0))
-    misfit = (size[:, None] - explained) / (1 + UNSURE**2 * explained)
-    return np.argmin(misfit, axis=1), misfit, degrees + SHAPE_MISFIT
+    misfit: NDArray[np.float64] = (size[:, None] - explained) / (1 + UNSURE**2 * explained)
+    return np.argmin(misfit, axis=1), misfit, degrees.astype(np.float64) + SHAPE_MISFIT
 
 
 def _scores(

@@ -1,7 +1,7 @@
 """What each cause does to a weld's numbers: directions from the physics of the joint, not fitted to any plant.
 
 A signature gives the relative change of each feature per unit of what drives it, at constant current unless the current
-itself changes. Only ratios within a signature matter, and a quarter of them is taken to be uncertain (`rules`). The
+itself changes. Only ratios within a signature matter, and a third of them is taken to be uncertain (`rules`). The
 arguments, after R. Holm (Electric Contacts, 1967) and J. Dickinson et al. (Welding Journal 59 (1980) 170-s):
 
 - Bulk resistance is ρ·l/A: a wider face (wear) lowers it and a smaller one (edge, misalignment) raises it throughout,

@@ -58,12 +58,15 @@ def welds_to(line: Line, limit: Floats) -> tuple[Floats, Floats, Floats]:
 def usual(past: Floats) -> tuple[float, float, float]:
     """Return what the next of some like numbers will be: (expected, low, high) of its 95 % prediction interval.
 
-    `past` (n,) as they came. With fewer than three nothing is known: NaN. Interval: mean ± t s √(1 + 1/n), for normal
-    numbers; numbers that are all the same give that number and no doubt.
+    `past` (n,) as they came; NaN when there is none, and no bounds with fewer than three. Interval for normal numbers:
+    mean ± t s √(1 + 1/n); numbers that are all the same give that number and no doubt.
     """
     n = len(past)
-    if n < 3:
+    if not n:
         return math.nan, math.nan, math.nan
-    mean, spread = float(past.mean()), float(past.std(ddof=1))
+    mean = float(past.mean())
+    if n < 3:
+        return mean, -math.inf, math.inf
+    spread = float(past.std(ddof=1))
     half = float(student.ppf(0.975, n - 1)) * spread * math.sqrt(1 + 1 / n)
     return mean, mean - half, mean + half

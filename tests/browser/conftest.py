@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import paho.mqtt.publish
 import pytest
 from playwright.sync_api import (
@@ -27,6 +28,7 @@ from playwright.sync_api import (
 
 from services.api.web import web_root
 from tests.running import Demo, wait_until
+from tests.unit.models.welds import making
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -42,6 +44,7 @@ SAMPLES = 100
 DT_US = 2000
 WAIT_MS = 20_000
 PLACE = "lineside/v1/{site}/{area}/{line}/{cell}"
+S = 10**9
 
 
 def need(present: object, what: str) -> None:
@@ -91,6 +94,30 @@ class Plant:
         }
         self.publish(json.dumps(weld).encode())
         return str(weld["id"])
+
+    def weld(self, spot: str, *faults: str) -> list[str]:
+        """Send one weld per fault ("" is a good one), a second apart and the last one now; return their ids."""
+        rng = np.random.default_rng(len(spot))
+        now = time.time_ns()
+        items = []
+        for k, fault in enumerate(faults):
+            made = making.curve(rng, fault=fault)
+            items.append(
+                {
+                    "id": f"browser-{spot}-{now}-{k}",
+                    "spot": spot,
+                    "gun": f"gun-of-{spot}",
+                    "body": f"browser-{spot}-{k}",
+                    "program": f"program-of-{spot}",
+                    "time": now - (len(faults) - 1 - k) * S,
+                    "dt_us": made.dt_us,
+                    "current_ka": made.current,
+                    "voltage_v": made.voltage,
+                    "force_kn": made.force,
+                }
+            )
+        self.publish(json.dumps(items).encode())
+        return [str(item["id"]) for item in items]
 
 
 @pytest.fixture(scope="session")

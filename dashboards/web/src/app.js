@@ -7,6 +7,7 @@ import { connection, loading, pipeline, plant } from './live.js';
 import { bodiesPage } from './pages/bodies.js';
 import { changesPage } from './pages/changes.js';
 import { fleet } from './pages/fleet.js';
+import { gunsPage } from './pages/guns.js';
 import { missing } from './pages/missing.js';
 import { modelsPage } from './pages/models.js';
 import { overview } from './pages/overview.js';
@@ -17,8 +18,8 @@ import { icon } from './shapes.js';
 import { Scope } from './store.js';
 import { theme, toggleTheme } from './theme.js';
 
-const PAGES = { overview, spots: spotPage, fleet, bodies: bodiesPage, changes: changesPage, models: modelsPage, sources: sourcesPage, missing };
-const NAV = ['overview', 'fleet', 'bodies', 'changes', 'models', 'sources'];
+const PAGES = { overview, spots: spotPage, guns: gunsPage, fleet, bodies: bodiesPage, changes: changesPage, models: modelsPage, sources: sourcesPage, missing };
+const NAV = ['overview', 'guns', 'fleet', 'bodies', 'changes', 'models', 'sources'];
 const LAG_TOLD_S = 10;
 
 /** Build everything in the language now chosen, and anew when it changes. */

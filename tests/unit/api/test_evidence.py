@@ -110,6 +110,14 @@ def test_the_distance_of_the_whole_curve_is_told(shop: Shop) -> None:
     assert (weld.shape_t2, weld.shape_q) == (0.5, 7.25)
 
 
+@pytest.mark.parametrize("cause", ["expulsion", "low_heat"])
+def test_the_cause_is_the_best_scored(client: Client, shop: Shop, cause: str) -> None:
+    scores = client.json(address(row_of(shop, cause=cause)))["cause_scores"]
+    assert next(name for name in scores if name != "ok") == cause
+    assert sum(scores.values()) == pytest.approx(1, abs=0.01)
+    assert client.json(address(row_of(shop, cause="learning")))["cause_scores"] == {}
+
+
 def test_cause_scores_come_best_first(shop: Shop) -> None:
     scores = {"shape": 0.2, "expulsion": 0.7, "low_heat": 0.1}
     row = {**shop.welds[0], "cause_scores": json.dumps(scores)}

@@ -77,10 +77,11 @@ def make_plant(tmp_path: Path) -> Any:
     made: list[Plant] = []
 
     def make(**needs: Any) -> Plant:
-        made.append(Plant(tmp_path / str(len(made)), **needs))
+        data = tmp_path / str(len(made))
+        data.mkdir()
+        made.append(Plant(data, **needs))
         return made[-1]
 
-    (tmp_path / "0").mkdir()
     yield make
     for plant in made:
         plant.store.close()
@@ -211,7 +212,7 @@ def test_only_welds_that_neither_knew_count(make_plant: Make) -> None:
     early.happen((110, "model_shadow", {"model": "m1"}))
     inspected(early, shadow=3)
     early.happen((9900, "inspection", {"weld": "W119", "result": "ok"}))
-    assert early.ask("m1/activate", 409)["came"] == "61 good, 8 faulty"
+    assert early.ask("m1/activate", 409)["came"] == "61 good, 9 faulty"
 
 
 def test_back_and_retire_need_something_to_go_back_to(make_plant: Make) -> None:

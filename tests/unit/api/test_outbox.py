@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from services.api.outbox import MAX_WAITING_WELDS, Batch, Outbox
+from services.api.outbox import MAX_WAITING_SIGNALS, MAX_WAITING_WELDS, Batch, Outbox
 
 
 def batch(start: int, stop: int) -> Batch:
@@ -100,3 +100,13 @@ def test_vehicles_are_shared_too_while_the_browser_keeps_up() -> None:
     shared = Batch("agvs", list(agvs.values()))
     outbox.put_agvs(agvs, shared)
     assert asyncio.run(outbox.take()) is shared.text
+
+
+def test_findings_go_first_and_only_the_newest_of_a_flood_are_kept() -> None:
+    outbox = Outbox()
+    outbox.put_welds(batch(0, 3))
+    outbox.put_signals([f'{{"id":"{k}"}}' for k in range(MAX_WAITING_SIGNALS + 5)])
+    first, second = drain(outbox)
+    assert first["type"] == "signals"
+    assert [item["id"] for item in first["items"]] == [str(k) for k in range(5, MAX_WAITING_SIGNALS + 5)]
+    assert second["type"] == "welds"

@@ -232,6 +232,29 @@ def test_verdicts_are_published_live_and_neither_late_nor_historical_ones(shop: 
     assert status[-1]["pending"] == 0
 
 
+def test_what_the_pipeline_finds_is_kept_as_an_event_and_told_live_unless_it_is_history(tmp_path: Path) -> None:
+    for historical in (False, True):
+        shop = Shop(tmp_path / str(historical))
+        for k in range(110):
+            wear = k % 12 if k < 72 else k - 72
+            shop.send(TOPIC, dump(weld(k, wear_count=wear, historical=historical)))
+        shop.run()
+        shop.journal.close()
+        [row] = shop.ask(lambda store: store.events(Filters(kind="wear_warning", gun="G1"), 10))
+        source = next(one for one in shop.welds() if one["time_ns"] == row["time_ns"])
+        assert row["event_id"] == f"wear_warning-G1-{source['ordinal']}"
+        assert (row["site"], row["cell"], row["by"]) == ("s", "C1", "lineside")
+        assert row["received_ns"] == source["received_ns"]
+        details = json.loads(str(row["details"]))
+        assert details == {"limit": "routine", "wear": source["wear_count"] + 1}
+        told = [message for _, message in shop.heard.messages if isinstance(message, dict) and "items" in message]
+        assert {message["kind"] for message in told} == (set() if historical else {"signals"})
+        items = [item for message in told for item in message["items"] if item["kind"] == "wear_warning"]
+        assert len(items) == (0 if historical else 1)
+        for item in items:
+            assert (item["id"], item["note"], item["details"]) == (row["event_id"], row["note"], details)
+
+
 def test_events_take_effect_in_order_and_only_once(shop: Shop) -> None:
     for k in range(20):
         shop.send(TOPIC, dump(weld(k)))
@@ -252,7 +275,8 @@ def test_events_take_effect_in_order_and_only_once(shop: Shop) -> None:
 def feed(shop: Shop, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for k in range(120):
-        payload = dump(weld(k, "expulsion" if k % 17 == 16 else "", rng))
+        wear = k % 12 if k < 72 else k - 72  # dressed every 12 welds, and then no longer: a signal
+        payload = dump(weld(k, "expulsion" if k % 17 == 16 else "", rng, wear_count=wear))
         shop.send(TOPIC, b"{" if k % 29 == 28 else payload)
         if k % 23 == 0:
             shop.send(TOPIC, payload)  # a second delivery
@@ -268,6 +292,7 @@ def tables(shop: Shop) -> dict[str, list[dict[str, object]]]:
         "bodies": shop.ask(lambda store: store.bodies(Filters(), 1000)),
         "spots": shop.ask(lambda store: store.spots(Filters())),
         "rejects": shop.ask(lambda store: store.rejects("", 1000)),
+        "signals": shop.ask(lambda store: store.events(Filters(), 1000)),
         "account": account,
         "curves": [
             row for path in sorted(shop.layout.curves.rglob("*.parquet")) for row in pq.read_table(path).to_pylist()
@@ -317,6 +342,7 @@ def test_after_crashes_anywhere_the_tables_equal_those_of_an_undisturbed_run(
     crashing.run()
     assert tables(crashing) == tables(undisturbed)
     assert len(tables(undisturbed)["welds"]) == 117
+    assert "wear_warning" in {row["kind"] for row in tables(undisturbed)["signals"]}
     for shop in (undisturbed, crashing):
         shop.journal.close()
 

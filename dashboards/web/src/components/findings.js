@@ -7,7 +7,7 @@ import { t } from '../i18n.js';
 import { signals, signalsNew } from '../live.js';
 import { href } from '../router.js';
 import { icon, tone } from '../shapes.js';
-import { eventName, featureName, groupName } from '../words.js';
+import { causeShort, eventName, featureName, groupName } from '../words.js';
 
 const WORSE = 0.5; // sigmas beyond which a moved feature is drawn as a warning
 
@@ -40,10 +40,29 @@ export function changeRow(change) {
   );
 }
 
+/** What a signal says in the viewer's language, from its figures; a kind newer than this page is told as it came. */
+function signalSentence({ kind, note, details }) {
+  const { feature = '', low = null, high = null } = details;
+  const words = { feature: featureName(feature), low: low === null ? '–' : number(low), high: high === null ? '∞' : number(high) };
+  switch (kind) {
+    case 'defect_burst':
+      return t('signal.defect_burst', { defects: number(details.defects), welds: number(details.welds), usual: number(1 / details.usual_rate), cause: causeShort(details.cause) });
+    case 'drift':
+      return t('signal.drift', { feature: words.feature, size: `${details.size_sigma < 0 ? '−' : '+'}${number(Math.abs(details.size_sigma), 1)}`, limit: number(details.limit_sigma, 1) });
+    case 'wear_warning':
+      if (details.limit === 'routine') return t('signal.wear_routine', { n: number(details.wear) });
+      return t(`signal.wear_${details.limit}`, { ...words, n: number(details.remaining ?? 0) });
+    case 'dress_ineffective':
+      return t('signal.dress_ineffective', { feature: words.feature, share: percent(details.recovered, 0), low: percent(low, 0), high: percent(high, 0) });
+    default:
+      return note;
+  }
+}
+
 /** A row for one signal, an EventOut of Lineside's own. */
 export function signalRow(signal) {
-  const { kind, gun, spot } = signal;
-  const [by, name] = spot ? ['spot', spot] : ['gun', gun];
+  const { kind, gun, spot, program, cell } = signal;
+  const [by, name] = spot ? ['spot', spot] : gun ? ['gun', gun] : ['', program ? t('spot.program_of', { program }) : cell];
   return h(
     'li',
     { 'data-signal': signal.id },
@@ -53,7 +72,7 @@ export function signalRow(signal) {
       icon(kind === 'defect_burst' ? 'defect' : 'noticed', kind === 'defect_burst' ? 'tone-defect' : 'tone-warn'),
       h('span', { class: 'head' }, h('span', { text: eventName(kind) }), h('span', { class: 'muted', text: name })),
       h('time', { class: 'when', datetime: signal.time, text: time(signal.time), title: ago(signal.time) }),
-      h('span', { class: 'why', text: signal.note }),
+      h('span', { class: 'why', text: signalSentence(signal) }),
     ),
   );
 }
@@ -92,6 +111,6 @@ export function followChanges(scope, { since, list, most, everyMs, onState }) {
 export function followSignals(scope, { list, most }) {
   const voice = h('p', { class: 'visually-hidden', 'aria-live': 'polite' });
   scope.watch(signals, (items) => keyed(list, items.slice(0, most), ({ id }) => id, signalRow));
-  scope.add(signalsNew.on((items) => items.length && setText(voice, `${eventName(items.at(-1).kind)}: ${items.at(-1).note}`)));
+  scope.add(signalsNew.on((items) => items.length && setText(voice, `${eventName(items.at(-1).kind)}: ${signalSentence(items.at(-1))}`)));
   return voice;
 }

@@ -191,12 +191,12 @@ class Oracle:
         elif learning:
             verdict, cause = "unjudged", "learning"
         else:
-            cause, lead = self._compare(values, *stream.expect(values, NAN), stream.n)
+            cause, lead = self._compare(values, *stream.expect(values, NAN))
             verdict = "defect" if cause else "ok"
         if not sensor and not late and not conditioning and (learning or verdict == "ok"):
             stream.learn(values, NAN)
         return verdict, cause, lead
 
-    def _compare(self, values: Values, centres: Values, sigmas: Values, n: int) -> tuple[str, str]:
+    def _compare(self, values: Values, centres: Values, sigmas: Values) -> tuple[str, str]:
         z = {name: (values[name] - centres[name]) / sigmas[name] for name in FEATURES}
-        return compare(z, values, centres, n, self.limit)
+        return compare(z, values, centres, self.limit)

@@ -10,6 +10,8 @@ import statistics
 from dataclasses import dataclass, field
 
 from models.welds import conditioning as c
+from models.welds import estimates as e
+from models.welds import priors as p
 from models.welds import reference as r
 from models.welds.features import FEATURES
 
@@ -41,7 +43,7 @@ class Prior:
                 continue
             there = [one.centre[name] + one.slope[name] * (self.wear - one.wear) for one in have]
             self.centre[name] = statistics.median(there)
-            self.between[name] = statistics.variance(there) * (1 + 3 / len(there))
+            self.between[name] = statistics.variance(there) * (1 + p.FEW / len(there))
             self.within[name] = statistics.fmean(one.sigma(name) ** 2 for one in have)
             self.slope[name] = statistics.median(one.slope[name] for one in have)
 
@@ -107,16 +109,23 @@ class NaiveReference:
                 for one, at in self.first
                 if not math.isnan(one[name])
             ]
-            mean, variance = self._blend(name, statistics.median(level) if level else None, self.n, prior.centre[name])
+            own = statistics.median(level) if level else None
+            if self.n >= e.UNLIKE_N and self._unlike(name, own, self.n, prior.centre[name]):
+                return None
+            mean, variance = self._blend(name, own, self.n, prior.centre[name])
             centre[name] = mean + slope * from_mean(wear, prior.wear, prior.wear_variance)
             sigma[name] = math.sqrt(floored(name, prior.within[name], mean) ** 2 + variance)
         return centre, sigma
 
     def _blend(self, name: str, own: float | None, n: int, prior_centre: float) -> tuple[float, float]:
-        weight = 0.0 if own is None else n / (r.MEDIAN_VARIANCE * self.prior.within[name])
-        prior_weight = 1 / (self.prior.between[name] + r.TINY)
+        weight = 0.0 if own is None else n / (e.MEDIAN_VARIANCE * self.prior.within[name])
+        prior_weight = 1 / (self.prior.between[name] + e.TINY)
         variance = 1 / (weight + prior_weight)
         return variance * (weight * (own or 0.0) + prior_weight * prior_centre), variance
+
+    def _unlike(self, name: str, own: float | None, n: int, prior_centre: float) -> bool:
+        usual = self.prior.between[name] + e.MEDIAN_VARIANCE * self.prior.within[name] / n
+        return own is not None and abs(own - prior_centre) > e.UNLIKE_SIGMA * math.sqrt(usual)
 
     def _settle(self) -> None:
         counted = [at for _, at in self.first if not math.isnan(at)]
@@ -137,9 +146,9 @@ class NaiveReference:
             self.covariance[name] = joint + expected * self.wear_variance
             self.slope[name] = self._slope(name, self.learn_n)
             middle, spread = middle_and_spread([a - self.slope[name] * x for a, x in zip(y, off, strict=True)])
-            if known:
-                shift = self.slope[name] * (self.wear - self.prior.wear)
-                middle, _ = self._blend(name, middle, self.learn_n, self.prior.centre[name] + shift)
+            usual = self.prior.centre.get(name, NAN) + self.slope[name] * (self.wear - self.prior.wear)
+            if known and not self._unlike(name, middle, self.learn_n, usual):
+                middle, _ = self._blend(name, middle, self.learn_n, usual)
                 spread = (r.PRIOR_N * self.prior.within[name] + self.learn_n * spread) / (r.PRIOR_N + self.learn_n)
             lacking = 2 * sum(math.isnan(a) for a in y) > self.learn_n
             self.centre[name], self.variance[name] = (NAN, NAN) if lacking else (middle, spread)
@@ -196,11 +205,9 @@ def from_mean(wear: float, mean: float, variance: float) -> float:
 
 
 def middle_and_spread(x: list[float]) -> tuple[float, float]:
-    return _median(x), (r.MAD_TO_SIGMA * _median([abs(a - _median(x)) for a in x])) ** 2
+    return _median(x), (e.MAD_TO_SIGMA * _median([abs(a - _median(x)) for a in x])) ** 2
 
 
 def _median(x: list[float]) -> float:
     known = [a for a in x if not math.isnan(a)]
     return statistics.median(known) if known else NAN
-
-

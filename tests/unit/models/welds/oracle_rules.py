@@ -15,7 +15,7 @@ from models.welds.features import FEATURES
 Values = dict[str, float]
 
 
-def compare(z: Values, values: Values, centres: Values, n: int, limit: float) -> tuple[str, str]:
+def compare(z: Values, values: Values, centres: Values, limit: float) -> tuple[str, str]:
     """Return cause ("" within all limits) and lead feature."""
     blind = math.isnan(z["current_rms_ka"])
     used = [name for name in sg.USED if not math.isnan(z[name])]
@@ -26,9 +26,8 @@ def compare(z: Values, values: Values, centres: Values, n: int, limit: float) ->
     late = -z["step_left"] if melt else math.nan
     if not share >= rules.STEP_SHARE:
         distance["step_uohm"] = distance["force_step_kn"] = late = math.nan
-    young = 1 + rules.YOUNG / n
-    ratio = {name: d / young / limit for name, d in distance.items() if not math.isnan(d)}
-    late = late / young / limit
+    ratio = {name: d / limit for name, d in distance.items() if not math.isnan(d)}
+    late = late / limit
     if not ratio:
         return "", ""
     furthest = max(ratio, key=lambda name: (ratio[name], -rules.DECIDING.index(name)))
@@ -51,7 +50,7 @@ def compare(z: Values, values: Values, centres: Values, n: int, limit: float) ->
         misfits.append((total - explained) / (1 + rules.UNSURE**2 * explained))
     best = min(range(len(misfits)), key=lambda k: misfits[k])
     any_misfit = len(used) + rules.SHAPE_MISFIT
-    least = min(min(misfits), any_misfit)
+    least = min(*misfits, any_misfit)
     weights = [math.exp(-0.5 * (x - least)) for x in (*misfits, any_misfit)]
     rest = (1 - dip) * (1 - expelled)
     scores = dict.fromkeys(rules.SCORED[1:], 0.0) | {"mains_dip": dip, "expulsion": (1 - dip) * expelled}

@@ -165,6 +165,21 @@ def test_a_new_reference_new_caps_and_a_repair_begin_charts_anew() -> None:
         assert bool(raised) is (kind == "tip_dress")
 
 
+@pytest.mark.parametrize("what", ["caps", "reference"])
+def test_a_chart_that_begins_anew_while_its_programme_is_off_cries_no_wolf(what: str) -> None:
+    plant = Plant(8, 100, 90)
+    plant.z[40:, plant.programs == 1] += 2.0
+    monitor = DriftMonitor(0.02, 20)
+    if what == "reference":
+        plant.version[70:, 15] = 2
+    judged, then = plant.judged(), plant.welds_of(70)
+    raised = monitor.add(*part(judged, 0, then))
+    if what == "caps":
+        monitor.apply(GunEvent("cap_change", START, gun="G3"))
+    raised += monitor.add(*part(judged, then, len(judged[0])))
+    assert [signal.details["level"] for signal in signals(raised)] == ["program"]
+
+
 def test_batches_change_nothing_bit_for_bit() -> None:
     plant = Plant(6, 40, 60, seed=3)
     plant.z[20:, 5] += 1.8

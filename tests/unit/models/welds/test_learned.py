@@ -169,7 +169,8 @@ def test_the_kernel_remembers_a_repeat_and_far_away_only_the_trend_counts() -> N
     x, label = np.vstack((x, np.repeat(odd, 5, axis=0))), np.r_[label, np.zeros(5, dtype=np.int64)]
     model = RepeatKernel.fit(x, label, np.array([0.05, 0.05]))
     at, beside, far = model.probabilities(np.vstack((odd, odd + 0.5, [[9.0, 0.0]])))[:, 1]
-    assert at < 0.5 < 0.8 < beside
+    assert at < 0.5
+    assert beside > 0.8
     assert far > 0.95
 
 
@@ -182,13 +183,14 @@ def test_more_welds_than_landmarks_keep_the_rare_class_whole() -> None:
     assert {tuple(row) for row in x[label == 1]} <= {tuple(row) for row in model.landmarks}
 
 
+@pytest.mark.timeout(300)  # three models on a busy machine
 @pytest.mark.skipif(not TITANIUM.exists(), reason="the real weld curves are not beside this checkout")
 def test_titanium_sticks_are_found_in_blocks_of_time_never_seen() -> None:
     table = read_welds(TITANIUM)
     table = table.filter(np.array([bool(label) for label in table["label"].to_pylist()]))
     welds, label = to_batch(table), np.array(table["label"].to_pylist())
     risk = np.full(len(label), np.nan)
-    split = grouped_split(welds.spot, welds.time_ns, label.tolist())
+    split = grouped_split(welds.spot, welds.time_ns, label.tolist(), folds=3)
     for train, test in split.rounds():
         known = welds.select(train)
         model = LearnedModel.fit(known, label[train].tolist(), split.group[train])
