@@ -81,8 +81,8 @@ def assumptions(found: Sequence[Comparison], options: StudyOptions) -> str:
         f"{seeds} seeds from {FIRST_SEED} on, {options.hours:g} h of production each after {WARM_UP_H} h of learning; "
         f"{CELLS} cells, {GUNS} guns, {SPOTS} spots, {BODIES_PER_HOUR:g} bodies an hour. What an alarm asks for is "
         f"done {options.delay_min:g} min later. In both runs one body is taken apart every {options.inspect_h:g} h, "
-        "and a bad spell also ends by itself, when the plant notices. Intervals are 95 % over seeds, differences paired "
-        "by seed."
+        "and a bad spell also ends by itself, when the plant notices. Intervals are 95 % over seeds, differences "
+        "paired by seed."
     )
 
 

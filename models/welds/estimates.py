@@ -40,8 +40,8 @@ def unlike(
 ) -> NDArray[np.bool_]:
     """Tell (k, F) where the median `own` of `n` welds lies farther from the programme's spots than they differ."""
     usual = between + MEDIAN_VARIANCE * within / np.maximum(n, 1)[:, None]
-    unlike: NDArray[np.bool_] = np.square(own - prior) > UNLIKE_SIGMA**2 * usual
-    return unlike
+    far: NDArray[np.bool_] = np.square(own - prior) > UNLIKE_SIGMA**2 * usual
+    return far
 
 
 def middle_and_spread(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -28,7 +28,7 @@ USED = (
 """Features that signatures are made of; R_β − R_end is not, being the difference of two. The two voltages count for
 welds without a current channel only: elsewhere they are the product of two others."""
 VOLTAGES = tuple(USED.index(name) for name in ("voltage_rms_v", "voltage_end_v"))
-USUAL_SCATTER = np.array([0.010, 0.010, 0.015, 0.070, 0.030, 0.025, 0.025, 0.030, 0.010, 0.015, 0.025])
+USUAL_SCATTER = np.array([0.010, 0.010, 0.025, 0.070, 0.030, 0.025, 0.025, 0.030, 0.010, 0.025, 0.030])
 """(F,) sigma as a share of the centre, until the plant's own is known."""
 
 

@@ -101,15 +101,18 @@ class Report:
         """Return the first of the limits of one gun, its `wear_limits` (1, 4) given; None when none is known."""
         expected, low, high = (part[0] for part in limits)
         k = int(np.argmin(expected))
-        wear = float(self._rows["wear"][gun])
-        mean, soonest, latest = (max(0.0, welds - wear - 1) for welds in self.routine(gun))
-        if not math.isnan(mean) and mean <= expected[k]:
-            return Forecast("routine", "", mean, min(soonest, float(low.min())), min(latest, float(high.min())))
-        if math.isinf(low.min()):
+        done = float(self._rows["wear"][gun]) + 1
+        routine = [welds - done for welds in self.routine(gun)]
+        soonest, latest = float(low.min()), float(high.min())
+        if not math.isnan(routine[0]):
+            routine = [max(welds, 0.0) for welds in routine]
+            soonest, latest = min(soonest, routine[1]), min(latest, routine[2])
+            if routine[0] <= expected[k]:
+                return Forecast("routine", "", routine[0], soonest, latest)
+        if math.isinf(soonest):
             return None
-        soonest, latest = (math.inf if math.isnan(welds) else welds for welds in (soonest, latest))
         limit, feature = CANDIDATES[k]
-        return Forecast(limit, feature, float(expected[k]), float(low.min()), min(latest, float(high.min())))
+        return Forecast(limit, feature, float(expected[k]), soonest, latest)
 
     def alarming(self, guns: Ints) -> list[tuple[int, Forecast]]:
         """Return those of `guns` of whom people should be warned, with the reason.

@@ -128,7 +128,7 @@ def _arrow_type(annotation: Any) -> pa.DataType:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in {Union, types.UnionType}:
         return _arrow_type(next(arg for arg in args if arg is not type(None)))
-    if origin in {Literal, list, dict}:
+    if origin in {Literal, list, dict} or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return pa.string()
     raise TypeError(f"{annotation} has no column type")
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,23 +20,24 @@ from services.models_registry import ModelRegistry
 from tests.running import free_port, wait_until
 from tests.system.mosquitto import Mosquitto, Publisher
 from tests.system.test_real_welds import ROOT, get, lineside
-from tests.unit.services.labelled import T0, S, a_card, a_model, labelled
+from tests.unit.services.labelled import a_card, a_model, labelled
 
 TOPIC = "lineside/v1/lab/weld/R1/C1/weld"
+MS = 10**6
 BY = {"by": "M. Weber"}
 FIRST, SECOND = labelled(160, every=4, seed=11), labelled(160, every=4, seed=12)
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 
-def send(publisher: Publisher, data: Any, name: str, offset: int) -> list[str]:
-    """Send every weld and return their ids."""
-    welds, ids = data.welds, []
+def send(publisher: Publisher, data: Any, name: str) -> list[str]:
+    """Send every weld as made just now and return their ids."""
+    welds, ids, now_ns = data.welds, [], time.time_ns()
     for k in range(len(welds)):
         part = slice(welds.offsets[k], welds.offsets[k + 1])
         message = {
             "id": f"{name}{k}", "spot": welds.spot[k], "gun": "R1", "body": "coupon", "program": welds.program[k],
-            "time": T0 + (offset + k) * S, "dt_us": int(welds.dt_us[k]),
+            "time": now_ns + k * MS, "dt_us": int(welds.dt_us[k]),
             "current_ka": welds.current_ka[part].tolist(), "voltage_v": welds.voltage_v[part].tolist(),
         }  # fmt: skip
         publisher.publish(TOPIC, json.dumps(message).encode())
@@ -73,7 +75,7 @@ def test_inspections_become_labels_and_a_model_earns_its_place(
     url = f"http://127.0.0.1:{port}"
     settings = {
         "DATA_DIR": str(data), "BROKER_PORT": str(mosquitto.port), "API_PORT": str(port), "ARCHIVE_GOOD_SHARE": "1",
-        "JUDGE_MAX_AGE_DAYS": "36500", "JUDGE_MAX_AHEAD_S": "3000000000", "MODELS_MIN_SHADOW_WELDS": "100",
+        "MODELS_MIN_SHADOW_WELDS": "100",
         # So wide a limit finds nothing: what there is to learn from is the risk that labels teach.
         "JUDGE_LIMIT_SIGMA": "1000000",
     }  # fmt: skip
@@ -86,7 +88,7 @@ def test_inspections_become_labels_and_a_model_earns_its_place(
         def stored(items: int) -> None:
             wait_until(lambda: (get(port, "/accounting") or {})["total"]["stored"] >= items, 60, f"{items} items")
 
-        ids = send(publisher, FIRST, "a", 0)
+        ids = send(publisher, FIRST, "a")
         stored(160)
 
         # Results come as a spreadsheet; what is wrong with a line is told and hinders no other.
@@ -113,7 +115,7 @@ def test_inspections_become_labels_and_a_model_earns_its_place(
         wait_until(lambda: get(port, "/models")["shadow"] == model, 30, "the shadow")
         stored(321)
         assert "expected at least 100 welds" in post(port, f"/models/{model}/activate", BY, 409)["detail"]
-        ids = send(publisher, SECOND, "b", 1000)
+        ids = send(publisher, SECOND, "b")
         stored(481)
         assert "were inspected" in post(port, f"/models/{model}/activate", BY, 409)["detail"]
         body = [{"weld": i, "result": label} for i, label in zip(ids, SECOND.label, strict=True)]
@@ -126,7 +128,7 @@ def test_inspections_become_labels_and_a_model_earns_its_place(
         assert "faulty welds that neither was trained on" in reason
         wait_until(lambda: get(port, "/models")["active"] == model, 30, "the activation")
         stored(642)
-        send(publisher, FIRST, "c", 2000)
+        send(publisher, FIRST, "c")
         stored(802)
         judged = get(port, "/welds?limit=160")["items"]
         assert all(weld["by_model"] for weld in judged)
@@ -143,7 +145,7 @@ def test_inspections_become_labels_and_a_model_earns_its_place(
         post(port, "/models/back", BY)
         wait_until(lambda: get(port, "/models")["active"] == "", 30, "the way back")
         stored(804)
-        send(publisher, FIRST, "d", 3000)
+        send(publisher, FIRST, "d")
         stored(964)
         assert not any(weld["by_model"] for weld in get(port, "/welds?limit=160")["items"])
         events = [(e["kind"], e["by"]) for e in get(port, "/events?limit=1000") if e["kind"].startswith("model_")]

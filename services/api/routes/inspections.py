@@ -20,7 +20,7 @@ from services.api.documenting import listing, problems_of
 from services.api.inspections import FIELDS, Item, WrongItemError, read_items
 from services.api.problems import MEDIA_TYPE
 from services.api.query import InspectionQuery, no_parameters
-from services.api.schemas import (
+from services.api.schemas_learning import (
     InspectionOut,
     InspectionPage,
     InspectionProblem,

@@ -19,7 +19,8 @@ from services.api.documenting import listing, problems_of
 from services.api.models_use import Use, compare, held_out, read_use, say
 from services.api.problems import ProblemError, not_found
 from services.api.query import no_parameters
-from services.api.schemas import FamilyOut, Model, ModelDetail, ModelOut, ModelsOut
+from services.api.schemas import Model
+from services.api.schemas_learning import FamilyOut, ModelDetail, ModelOut, ModelsOut
 from services.api.tables import AsListing
 from services.feed import NOWHERE
 from services.layout import DataLayout

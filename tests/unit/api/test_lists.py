@@ -27,7 +27,6 @@ LISTS = [
     "/api/v1/rate?by=line,cell",
     "/api/v1/trend?bucket=1h&since=-14h&by=line",
     "/api/v1/pareto",
-    "/api/v1/changes?since=-14h",
     "/api/v1/spc/rate?since=-14h&by=line",
 ]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.welds.limits import KNOWN_N, RANGE_SIGMA, Limits
@@ -55,6 +55,7 @@ def test_before_enough_welds_the_first_limit_holds() -> None:
     np.testing.assert_array_equal(limits.sigma, [RANGE_SIGMA[0], 6.0])
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(1, 199), max_size=4), seed=st.integers(0, 100))
 def test_any_split_gives_the_same_bits_and_a_snapshot_goes_on(cuts: list[int], seed: int) -> None:
     scores = np.random.default_rng(seed).standard_normal((200, 3))
