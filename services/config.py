@@ -55,8 +55,10 @@ class Judge(Struct, frozen=True, forbid_unknown_fields=True):
     prior_streams: Annotated[int, Meta(ge=3, le=1000)] = 5
     """Streams of a programme that must have learnt before a new one is judged by them; until then its welds are
     `unjudged: learning`."""
+    false_alarms_per_1000: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    """Good welds of a thousand that may be called defects; limits follow from it and how welds scatter."""
     limit_sigma: Annotated[float, Meta(gt=0)] = 6.0
-    """Distance from the reference beyond which a weld is a defect."""
+    """Distance from the reference beyond which a weld is a defect, until that scatter is known."""
     conditioning_n: Annotated[int, Meta(ge=0)] = 40
     """Welds of a gun after a cap change that are `unjudged: conditioning`."""
     max_age_days: Positive = 366

@@ -91,6 +91,7 @@ class PipelineState:
                     prior_streams=judge.prior_streams,
                     limit_sigma=judge.limit_sigma,
                     conditioning_n=judge.conditioning_n,
+                    false_alarms_per_1000=judge.false_alarms_per_1000,
                 )
             ),
             wear=WearTracker(wear_settings(config)),

@@ -37,7 +37,7 @@ WRONG_STACK = frozenset({"missing_sheet", "thin_stack", "thick_stack", "wrong_gr
 SEAT_OF_CAUSE = {"missing_sheet": "part", "poor_fit_up": "part", "edge_weld": "part", "shunting": "part"}
 """Where the technician looks first; every other cause sends them to the gun and its tips."""
 ESCALATE_NS = 4 * HOUR_NS
-"""An alarm that comes back on a gun within this time: everything is checked, parts and gun."""
+"""An alarm within this time of the gun's last maintenance: that was not it, so everything is checked, parts and gun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ class _Run:
         layout = shop.layout
         self._judge = WeldJudge(JudgeSettings())
         cells = {gun: layout.cell[cell] for gun, cell in zip(layout.gun, layout.cell_of_gun, strict=True)}
-        self._watchers: tuple[Watcher, ...] = (BurstDetector(cells), WearTracker(WearSettings()))
+        watchers: tuple[Watcher, ...] = (BurstDetector(cells), WearTracker(WearSettings()))
+        self._watchers = watchers if monitored else ()
         self._gun = {name: k for k, name in enumerate(layout.gun)}
         self._delay_ns = int(options.delay_min * 60e9) // 10**6 * 10**6
         self._counted_ns = START_NS + WARM_UP_H * HOUR_NS
@@ -171,7 +172,7 @@ class _Run:
             self._count(made, verdict)
         if self._monitored:
             worst = self._worst_gun(made, verdict)
-            for _, signal in signals:
+            for signal in sorted((signal for _, signal in signals), key=lambda signal: signal.time_ns):
                 gun = self._gun[signal.gun] if signal.gun else worst[str(signal.details["cell"])]
                 self._alarm(signal.time_ns, signal.kind, gun, str(signal.details.get("cause", "worn_electrode")))
         every_ns = int(self._options.inspect_h * HOUR_NS)

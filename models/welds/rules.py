@@ -39,6 +39,8 @@ MELT_LEFT = 2 / 3
 DIP_SHARE = 0.10
 """A regulated current dips less by itself, and a cable that has grown too weak seldom takes more."""
 UNSURE = 1 / 3
+NAMED_FROM = 3.0
+"""A filter that is not itself so many sigmas out explains nothing, however little else there is to explain."""
 SHAPE_MISFIT = 8.0
 """What a departure of any kind must fit better by, as a difference of χ²: odds of 1 to 50."""
 INDEPENDENT_CHECKS = 25
@@ -69,7 +71,7 @@ _STEPS = [CHECKS.index(name) for name in ("step_uohm", "force_step_kn", "late st
 _DIP = CHECKS.index("current_dip_share")
 _FILTERS = slice(CHECKS.index("signature 0"), CHECKS.index("pattern"))
 _SIGNS = np.sign(np.array([[one.change.get(name, 0.0) for name in FEATURES] for one in SIGNATURES]))
-_SCORE_OF = np.array([SCORED.index(one.cause) for one in SIGNATURES])
+_SCORE_OF = [*(SCORED.index(one.cause) for one in SIGNATURES), SCORED.index("shape")]
 _STEEP = np.log(OK_ODDS) / (1 - OK_AT)
 
 
@@ -183,6 +185,7 @@ def _fit(
     """Return the best signature (n,), the misfits (n, K) of all, and that of a departure of any kind (n,)."""
     explained = np.square(np.maximum(filtered, 0.0))
     misfit: NDArray[np.float64] = (size[:, None] - explained) / (1 + UNSURE**2 * explained)
+    misfit[filtered < NAMED_FROM] = np.inf
     return np.argmin(misfit, axis=1), misfit, degrees.astype(np.float64) + SHAPE_MISFIT
 
 
@@ -196,7 +199,10 @@ def _scores(
     """Return the scores (n, C): the chance of a defect, shared among dip, expulsion and signatures, in this order."""
     every = np.column_stack((misfit, any_misfit))
     weight = np.exp(-0.5 * (every - every.min(axis=1, keepdims=True)))
-    by_signature = weight / weight.sum(axis=1, keepdims=True)
+    share = np.zeros((len(ratio), len(SCORED)))
+    for k, column in enumerate(_SCORE_OF):  # a cause is as likely as the likeliest of its forms
+        share[:, column] = np.maximum(share[:, column], weight[:, k])
+    share /= share.sum(axis=1, keepdims=True)
     left = _chance(ratio)
     scores = np.zeros((len(ratio), len(SCORED)))
     scores[:, 0] = 1 - left
@@ -204,10 +210,7 @@ def _scores(
         part = left * _chance(event)
         scores[:, SCORED.index(name)] = part
         left = left - part
-    for k, column in enumerate(_SCORE_OF.tolist()):
-        scores[:, column] += left * by_signature[:, k]
-    scores[:, SCORED.index("shape")] += left * by_signature[:, -1]
-    return scores
+    return scores + left[:, None] * share
 
 
 def _chance(ratio: NDArray[np.float64]) -> NDArray[np.float64]:

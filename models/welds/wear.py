@@ -162,7 +162,8 @@ class WearTracker:
         keys = zip(welds.gun, welds.spot, welds.program, strict=True)
         stream = np.array([known.setdefault(key, len(known)) if key[0] else -1 for key in keys], dtype=np.int64)
         self._trends.stream.reserve(len(known))
-        rows = np.array([self._row(gun) if gun else -1 for gun in welds.gun], dtype=np.int64)
+        row_of = {gun: self._row(gun) if gun else -1 for gun in dict.fromkeys(welds.gun)}
+        rows = np.array([row_of[gun] for gun in welds.gun], dtype=np.int64)
         values = verdicts.features[:, COLUMNS].astype(np.float64)
         values[np.isin(verdicts.cause, _BLIND) | ~(stream >= 0)] = np.nan
         y = np.log(np.where((values > 0) & np.isfinite(values), values, np.nan))

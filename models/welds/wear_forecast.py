@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Z95 = 1.959963984540054
 Floats = NDArray[np.float64]
@@ -68,5 +68,5 @@ def usual(past: Floats) -> tuple[float, float, float]:
     if n < 3:
         return mean, -math.inf, math.inf
     spread = float(past.std(ddof=1))
-    half = float(student.ppf(0.975, n - 1)) * spread * math.sqrt(1 + 1 / n)
+    half = float(stdtrit(n - 1, 0.975)) * spread * math.sqrt(1 + 1 / n)
     return mean, mean - half, mean + half

@@ -20,6 +20,7 @@ const CURVES_SHOWN = 8;
 const EVENTS_ASKED = 200;
 const RELOAD_AFTER_MS = 700; // a verdict is told before its row is committed
 const RELOAD_AT_MOST_EVERY_MS = 2000;
+const ORDER_TAKES_MS = 60_000; // at most, until its event is looked for no longer
 
 export function spotPage(root, scope, id) {
   const abort = new AbortController();
@@ -30,17 +31,22 @@ export function spotPage(root, scope, id) {
   let chosen = route.value.query.get('weld');
   let timer = 0;
   let loadedAt = 0;
+  let ordered = null; // the event of the last order, until it has come back through the journal
 
   const again = () => {
     const wait = Math.max(RELOAD_AFTER_MS, loadedAt + RELOAD_AT_MOST_EVERY_MS - performance.now());
     timer ||= setTimeout(load, wait);
   };
+  const follow = (event) => {
+    ordered = { event, until: performance.now() + ORDER_TAKES_MS };
+    again();
+  };
   const head = spotHead(id, scope);
   const curvesPart = curvesPanel(scope);
-  const why = whyPanel({ onInspect: (weld) => recordInspection(weld, again) });
+  const why = whyPanel({ onInspect: (weld) => recordInspection(weld, follow) });
   const list = weldList((weld) => void choose(weld));
   const history = historyPanel(id, scope);
-  const reference = referencePanel(id, { onDone: again });
+  const reference = referencePanel(id, { onDone: follow });
   const features = featuresPanel(scope);
   const notice = h('div', {}, waiting());
   const page = h('div', { class: 'spot-page' }, head.summary, curvesPart.element, h('div', { class: 'side-column' }, why.element, list.element), history.element, reference.element, features.element);
@@ -64,6 +70,8 @@ export function spotPage(root, scope, id) {
     list.show(data.welds);
     reference.showEvents(events);
     show();
+    if (ordered && (events.some((event) => event.id === ordered.event) || performance.now() > ordered.until)) ordered = null;
+    if (ordered) again();
   }
 
   /** A weld that was asked for by its address may be older than the last ones. */

@@ -12,7 +12,7 @@ const METHODS = ['chisel', 'peel', 'cross_section', 'ultrasonic', 'visual'];
 
 const options = (names, word) => names.map((name) => h('option', { value: name, text: word(name) }));
 
-/** Ask for the result of a test of `weld`; `onDone()` is called when it was taken. */
+/** Ask for the result of a test of `weld`; `onDone(event)` is called with the id of the event that carries it. */
 export function recordInspection(weld, onDone) {
   ask({
     title: t('inspection.title'),
@@ -26,8 +26,8 @@ export function recordInspection(weld, onDone) {
     ],
     confirm: t('inspection.save'),
     send: async ({ result, method, nugget_mm: nugget, note, by }) => {
-      await post('/inspections', { weld: weld.id, result, method, by, ...(nugget && { nugget_mm: Number(nugget) }), ...(note && { note }) });
-      onDone();
+      const { items } = await post('/inspections', { weld: weld.id, result, method, by, ...(nugget && { nugget_mm: Number(nugget) }), ...(note && { note }) });
+      onDone(items[0].event);
     },
   });
 }

@@ -14,7 +14,7 @@ const EVENTS_SHOWN = 30;
 /** Which acts are offered, by the state of the stream. */
 const actsOf = (stream) => [stream?.pinned ? 'unpin' : 'pin', 'reset', stream?.excluded ? 'include' : 'exclude'];
 
-/** Make the panel; `onDone()` is called after an act was taken. */
+/** Make the panel; `onDone(event)` is called with the id of the event that carries an act that was taken. */
 export function referencePanel(spot, { onDone }) {
   const facts = h('dl', { class: 'facts' });
   const acts = h('div', { class: 'acts' });
@@ -30,9 +30,9 @@ export function referencePanel(spot, { onDone }) {
       fields: [noteField(true), nameField()],
       confirm: t(`reference.${action}`),
       send: async ({ note, by }) => {
-        await post(`/spots/${segment(spot)}/reference`, { action, note, by, ...(stream && action !== 'exclude' && action !== 'include' && { program: stream.program }) });
+        const { event } = await post(`/spots/${segment(spot)}/reference`, { action, note, by, ...(stream && action !== 'exclude' && action !== 'include' && { program: stream.program }) });
         setText(said, t('reference.sent', { action: t(`reference.${action}`) }));
-        onDone();
+        onDone(event);
       },
     });
   }

@@ -47,16 +47,19 @@ def compare(z: Values, values: Values, centres: Values, limit: float) -> tuple[s
         size = math.sqrt(sum(along[name] ** 2 for name in used) / variance)
         m = sum(along[name] * z[name] for name in used) / variance / size if size else 0.0
         explained = max(m, 0.0) ** 2
-        misfits.append((total - explained) / (1 + rules.UNSURE**2 * explained))
+        seen = m >= rules.NAMED_FROM
+        misfits.append((total - explained) / (1 + rules.UNSURE**2 * explained) if seen else math.inf)
     best = min(range(len(misfits)), key=lambda k: misfits[k])
     any_misfit = len(used) + rules.SHAPE_MISFIT
     least = min(*misfits, any_misfit)
     weights = [math.exp(-0.5 * (x - least)) for x in (*misfits, any_misfit)]
+    share: dict[str, float] = {"shape": weights[-1]}
+    for signature, weight in zip(sg.SIGNATURES, weights[:-1], strict=True):
+        share[signature.cause] = max(share.get(signature.cause, 0.0), weight)
     rest = (1 - dip) * (1 - expelled)
     scores = dict.fromkeys(rules.SCORED[1:], 0.0) | {"mains_dip": dip, "expulsion": (1 - dip) * expelled}
-    for signature, weight in zip(sg.SIGNATURES, weights[:-1], strict=True):
-        scores[signature.cause] += rest * weight / sum(weights)
-    scores["shape"] += rest * weights[-1] / sum(weights)
+    for name, weight in share.items():
+        scores[name] += rest * weight / sum(share.values())
     cause = max(scores, key=lambda name: scores[name])
     if cause == "expulsion":
         return cause, "step_uohm"
