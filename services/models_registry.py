@@ -10,6 +10,7 @@ import hashlib
 import re
 import threading
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -42,7 +43,7 @@ class ModelRegistry:
             raise ModelFileError(f"{path} is there already; a model's file is never changed")
         try:
             replace_file(path, lambda fresh: dump_model(model, fresh))
-            card = msgspec.structs.replace(card, file_sha256=_sha256(path))
+            card = msgspec.structs.replace(card, file_sha256=_sha256(path, path.stat().st_mtime_ns))
             self._write(card)
         except OSError as error:
             raise ModelFileError(f"{path} cannot be written: {error}") from None
@@ -71,20 +72,25 @@ class ModelRegistry:
         path, card = self._path(model_id, "skops"), self.card(model_id)
         if card is None:
             raise ModelFileError(f"{path.with_suffix('.json')} is missing or not a model card")
-        if not path.exists() or _sha256(path) != card.file_sha256:
-            raise ModelFileError(f"{path} is missing, or not the file that its card was written for")
+        problem = self.problem(card)
+        if problem:
+            raise ModelFileError(f"model {model_id!r} cannot be used: {problem}")
         model = load_model(path)
         if model.id != model_id:
             raise ModelFileError(f"{path} holds model {model.id!r}; expected {model_id!r}")
         return model
 
-    def problem(self, model_id: str) -> str:
-        """Return why a model cannot be used; empty when it can. Files that have not changed are looked at once."""
-        path = self._path(model_id, "skops")
+    def problem(self, card: ModelCard) -> str:
+        """Return what can be told from outside: why a model's file cannot be used; empty when nothing is against it."""
+        path = self._path(card.id, "skops")
         try:
-            return _problem(self._folder, model_id, path.stat().st_mtime_ns)
+            same = _sha256(path, path.stat().st_mtime_ns) == card.file_sha256
         except OSError:
             return f"{path} is missing"
+        if not same:
+            return f"{path} is not the file that its card was written for"
+        made, here = card.software.get("scikit-learn", ""), version("scikit-learn")
+        return "" if made == here else f"it was trained with scikit-learn {made}, here is {here}; train it anew"
 
     def note(self, model_id: str, comparison: ComparisonCard) -> ModelCard:
         """Add a comparison to a card and return it. Raises `ModelFileError`."""
@@ -109,14 +115,7 @@ class ModelRegistry:
 
 
 @lru_cache(maxsize=64)
-def _problem(folder: Path, model_id: str, _mtime_ns: int) -> str:
-    try:
-        ModelRegistry(folder).load(model_id)
-    except ModelFileError as error:
-        return str(error)
-    return ""
-
-
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, _mtime_ns: int) -> str:
+    """Return the hash of a file; one that has not changed since is read once."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -6,9 +6,10 @@ welds are only counted, and the few defects are taken one by one in their order,
 welds into batches give the same signals and the same state.
 
 A rate that is usual for the gun is none for its spots, whatever they were used to; likewise a cell's for its guns.
-One burst is told once. What a raised spot does is not counted at its gun, nor what a raised gun does at its cell; and
-the spots of a raised gun are not told one by one. A burst is over when the maintenance of the gun is reported, or when so
-many good welds have followed each other that the rate can no longer be what it was.
+One burst is told once, and again only when it becomes far worse. What a raised spot does is not counted at its gun,
+nor what a raised gun does at its cell; and the spots of a raised gun are not told one by one. A burst is over when
+maintenance of the gun is reported, or when so many good welds have followed each other that the rate can no longer be
+what it was.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ MEMORY_WELDS = 100_000
 """Beyond so many welds the long run counts half: what was usual long ago fades."""
 MOST = 0.75
 """A spot that has this share of its gun's defects is what went bad, not the gun; likewise a gun in its cell."""
+WORSE = 4.0
+"""A burst is told again when its rate has become this many times what was told."""
 OVER = 3
 """In units of the chart's step: after so many good welds in a row a burst is over. At the rate that the chart just does
 not mind, such a row has a chance of e^−3."""
@@ -65,12 +68,17 @@ class _Burst:
     usual: float
     """The long-run rate that it is held against."""
 
+    @property
+    def rate(self) -> float:
+        """Return the share of defects."""
+        return self.defects / self.welds
+
 
 class _Level:
     """The charts of one level, a row each; `C` causes."""
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
-        "judged", "last", "began", "score", "defects", "raised", "usual",
+        "judged", "last", "began", "score", "defects", "raised", "told", "usual",
         "known_at", "known_welds", "known_defects", "causes",
     )  # fmt: skip
 
@@ -89,6 +97,8 @@ class _Level:
         self.defects = np.zeros(rows, dtype=np.int64)
         """(rows,) since `began`."""
         self.raised = np.zeros(rows, dtype=np.bool_)
+        self.told = np.zeros(rows)
+        """(rows,) rate of defects in the burst that was told last."""
         self.usual = np.full(rows, PRIOR_RATE)
         """(rows,) long-run rate of defects when the score left 0."""
         self.known_at = np.zeros(rows, dtype=np.int64)
@@ -266,11 +276,13 @@ class BurstDetector:
             if any(raised[:k]):
                 break  # a narrower level has told of it
             burst = level.strike(row, place, defect.cause, priors[k + 1])
-            if burst is None or any(raised[k : max(k, GUN) + 1]):
+            if burst is None or (raised[k] and burst.rate < WORSE * level.told[row]) or (k == SPOT and raised[GUN]):
                 continue
             if told is None and defect.keys[k]:
-                told = _signal(*self._narrow(k, burst, defect), defect)
-            else:
+                at, burst = self._narrow(k, burst, defect)
+                self._levels[at].told[defect.rows[at]] = burst.rate
+                told = _signal(at, burst, defect)
+            elif not raised[k]:
                 level.raised[row] = False  # it is the same burst
         return told
 

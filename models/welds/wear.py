@@ -19,9 +19,9 @@ from models.signals import Raised
 from models.welds.batch import WeldBatch
 from models.welds.judge import CAUSE_CODES, GunEvent, Verdicts
 from models.welds.sensors import SENSORS
-from models.welds.wear_report import CHECK_BLOCKS, Report
+from models.welds.wear_report import CANDIDATES, CHECK_BLOCKS, Report
 from models.welds.wear_signals import dress_signal, wear_signal
-from models.welds.wear_state import GUN_SPEC, NEVER, POINTS, GunWear, WearSettings
+from models.welds.wear_state import GUN_SPEC, NEVER, POINTS, Forecast, GunWear, WearSettings
 from models.welds.wear_trend import BLOCK, COLUMNS, LEAST, PER, Floats, Ints, Rows, Trends
 
 DRESSES = ("tip_dress", "cap_change")
@@ -120,6 +120,12 @@ class WearTracker:
     def guns(self) -> list[GunWear]:
         """Return what is known of every gun, in the order of their names."""
         return [self._report.gun(name, row) for name, row in sorted(self._guns.items())]
+
+    def limits(self, gun: str) -> list[Forecast]:
+        """Return when wear brings a gun that has welded to each of its limits; infinite where that is not known."""
+        answers = self._report.wear_limits(np.array([self._guns[gun]]))
+        columns = zip(CANDIDATES, *(part[0].tolist() for part in answers), strict=True)
+        return [Forecast(limit, feature, *welds) for (limit, feature), *welds in columns]
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays, from which `restore` goes on to the bit."""

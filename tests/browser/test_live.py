@@ -60,7 +60,7 @@ def test_an_open_spot_shows_its_next_weld(page: Page, plant: Plant):
     open_overview(page, plant)
     first = plant.weld_without_current("BROWSER-SPOT")
     page.locator(f".defects-panel li[data-weld='{first}'] a").click()
-    expect(page).to_have_url(f"{plant.url}/spots/BROWSER-SPOT")
+    expect(page).to_have_url(f"{plant.url}/spots/BROWSER-SPOT?weld={first}")
     expect(page.get_by_role("heading", level=1)).to_have_text("BROWSER-SPOT")
     rows = page.locator(".welds-panel li")
     expect(rows).to_have_count(1)
@@ -88,6 +88,26 @@ def test_a_reject_shows_with_its_reason_and_its_bytes(page: Page, plant: Plant):
     with page.expect_download() as download:
         link.click()
     assert download.value.path().read_bytes() == payload
+
+
+def test_the_guns_show_their_wear(page: Page, plant: Plant):
+    page.goto(f"{plant.url}/guns")
+    gun = plant.get("/guns")[0]["gun"]
+    page.get_by_role("link", name=gun, exact=True).click()
+    expect(page.get_by_role("heading", name=f"Electrodes of {gun}")).to_be_visible()
+    detail = page.locator(".column .panel").first
+    expect(detail.locator(".gun-sentence")).not_to_be_empty()
+    expect(detail.locator("dd").first).to_have_text(re.compile(r"^[\d,]+, counted by the controller$"))
+
+
+def test_an_event_is_on_record(page: Page, plant: Plant):
+    page.goto(f"{plant.url}/changes")
+    kind = page.get_by_label("Kind")
+    kind.select_option("cap_change")
+    events = plant.get("/events?kind=cap_change&limit=200")
+    expect(page.locator(".split > .panel tbody tr")).to_have_count(len(events))
+    kind.select_option("spot_exclude")
+    expect(page.locator(".split > .panel")).to_contain_text("No event yet.")
 
 
 def test_a_body_shows_its_defects(page: Page, plant: Plant):

@@ -33,6 +33,7 @@ def paths(plant: Plant) -> list[str]:
     agv = plant.get("/agvs")[0]["id"]
     body = plant.get("/bodies?limit=1")["items"][0]["body"]
     spot = quote(plant.spots[0], safe="")
+    gun = plant.get("/guns")[0]["gun"]
     return [
         "/",
         f"/spots/{spot}",
@@ -40,6 +41,10 @@ def paths(plant: Plant) -> list[str]:
         f"/fleet/{quote(agv, safe='')}",
         "/bodies",
         f"/bodies/{quote(body, safe='')}",
+        "/guns",
+        f"/guns/{quote(gun, safe='')}",
+        "/changes",
+        "/models",
         "/sources",
     ]
 

@@ -50,7 +50,7 @@ def post(port: int, path: str, body: Any, status: int = 202) -> dict[str, Any]:
         f"http://127.0.0.1:{port}/api/v1{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             code, text = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         code, text = error.code, error.read()

@@ -226,7 +226,7 @@ def _fields(ctx: Context, registry: ModelRegistry, card: ModelCard, use: Use) ->
         "families": [_family(family) for family in card.families],
         "shadow_welds": shadow[0],
         "shadow_hours": round(shadow[1], 2),
-        "problem": registry.problem(card.id),
+        "problem": registry.problem(card),
     }
 
 

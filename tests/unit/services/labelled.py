@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import sklearn
 
 from models.welds.learned import LearnedModel
 from models.welds.trained import Family, TrainedModel
@@ -54,6 +55,7 @@ def a_card(model: TrainedModel, created: str = "2026-11-25T07:00:00.000000Z") ->
     """Return the least of a card."""
     return ModelCard(
         id=model.id, created=created, source="made", welds=120, labels={"ok": 90, "stick": 15, "expulsion": 15},
-        left_out={}, first=created, last=created, data_sha256="0" * 64, families=[], software={},
+        left_out={}, first=created, last=created, data_sha256="0" * 64, families=[],
+        software={"scikit-learn": sklearn.__version__},
         threshold=ThresholdCard(model.threshold, 0.001, 90, 0, 0.041),
     )  # fmt: skip

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import skops.io
@@ -117,17 +118,26 @@ def test_a_foreign_file_is_refused_and_nothing_of_it_runs(
 def test_a_file_that_is_not_the_cards_is_not_used(registry: ModelRegistry, tmp_path: Path) -> None:
     model = a_model("welds-1")
     registry.add(model, a_card(model))
-    assert registry.problem("welds-1") == ""
+    card = registry.card("welds-1")
+    assert card is not None
+    assert registry.problem(card) == ""
     file = tmp_path / "models" / "welds-1.skops"
     dump_model(a_model("welds-1", threshold=0.01), file)
     os.utime(file, ns=(0, 1))
     with pytest.raises(ModelFileError, match="not the file that its card was written for"):
         registry.load("welds-1")
-    assert "not the file" in registry.problem("welds-1")
+    assert "not the file" in registry.problem(card)
     file.unlink()
-    assert "missing" in registry.problem("welds-1")
+    assert "missing" in registry.problem(card)
     with pytest.raises(ModelFileError, match="no name of ours"):
         registry.load("../evil")
+
+
+def test_a_model_of_another_scikit_learn_is_not_used(registry: ModelRegistry) -> None:
+    model = a_model("welds-1")
+    registry.add(model, msgspec.structs.replace(a_card(model), software={"scikit-learn": "0.1"}))
+    with pytest.raises(ModelFileError, match=r"trained with scikit-learn 0\.1, here is .*; train it anew"):
+        registry.load("welds-1")
 
 
 def test_the_card_for_programs_is_json(registry: ModelRegistry, tmp_path: Path) -> None:
