@@ -22,8 +22,9 @@ from edge.simulator.faults import CODE, FAULTS, SENSOR_FAULTS, Faults
 from edge.simulator.settings import FaultRates, SimulatorSettings, Spells
 from edge.simulator.severity import NO_DEGREE, level_of
 from edge.simulator.shop import Made, Shop
-from models.welds.judge import CAUSE_CODES, OK, UNJUDGED, GunEvent, JudgeSettings, Verdicts, WeldJudge
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge
 from models.welds.rules import SCORED
+from models.welds.verdicts import CAUSE_CODES, OK, UNJUDGED, Verdicts
 
 DEVELOPMENT_SEEDS, FINAL_SEEDS = (1, 2, 3, 4, 5), (101, 102, 103)
 SEVERITIES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)

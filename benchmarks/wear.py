@@ -23,7 +23,7 @@ from edge.simulator.shop import Shop
 from edge.simulator.weld import simulate
 from models.welds.batch import WeldBatch
 from models.welds.features import AT, extract
-from models.welds.judge import GunEvent, JudgeSettings, Verdicts, WeldJudge
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge
 from models.welds.wear import WearTracker
 from models.welds.wear_state import WearSettings
 

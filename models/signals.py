@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.welds.batch import WeldBatch
-from models.welds.judge import GunEvent, Verdicts
+from models.welds.judge import GunEvent
+from models.welds.verdicts import Verdicts
 
 SIGNAL_KINDS = ("drift", "wear_warning", "dress_ineffective", "defect_burst")
 

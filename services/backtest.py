@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from models.rates import wilson
 from models.scoring import auc
 from models.welds.batch import ABSENT_WEAR, WeldBatch
-from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, VERDICTS, JudgeSettings, WeldJudge
+from models.welds.judge import JudgeSettings, WeldJudge
 from models.welds.trained import TrainedModel
+from models.welds.verdicts import CAUSE_CODES, DEFECT, UNJUDGED, VERDICTS
 from services.errors import OperatorError
 
 REQUIRED = {

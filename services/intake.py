@@ -18,7 +18,8 @@ from edge.sources.rejects import Reject
 from models.fleet.track import Agv
 from models.welds.batch import WeldBatch
 from models.welds.bodies import Body
-from models.welds.judge import OK, VERDICTS, GunEvent
+from models.welds.judge import GunEvent
+from models.welds.verdicts import OK, VERDICTS
 from services import rows
 from services.curves import CurveArchive, keeps_good
 from services.judge_models import JudgeModels

@@ -18,9 +18,9 @@ from models.signals import Raised, Signal
 from models.welds.batch import WeldBatch
 from models.welds.bodies import Body, BodyTracker
 from models.welds.features import FEATURES
-from models.welds.judge import CAUSE_CODES, VERDICTS, Verdicts
 from models.welds.prepare import CHANNELS
 from models.welds.rules import SCORED
+from models.welds.verdicts import CAUSE_CODES, VERDICTS, Verdicts
 from services.state import SourceCount
 from services.store import schema
 

@@ -21,8 +21,9 @@ from edge.simulator.shop import Made, Shop, Truth
 from models.signals import Watcher
 from models.welds.batch import WeldBatch
 from models.welds.bursts import BurstDetector
-from models.welds.judge import DEFECT, OK, GunEvent, JudgeSettings, WeldJudge
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge
 from models.welds.signal import gather
+from models.welds.verdicts import DEFECT, OK
 from models.welds.wear import WearTracker
 from models.welds.wear_state import WearSettings
 

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from models.signals import Raised, Signal
 from models.spc.bernoulli import limit_for, step
 from models.welds.batch import WeldBatch
-from models.welds.judge import CAUSE_CODES, DEFECT, UNJUDGED, GunEvent, Verdicts
+from models.welds.judge import GunEvent
+from models.welds.verdicts import CAUSE_CODES, DEFECT, UNJUDGED, Verdicts
 
 LEVELS = ("spot", "gun", "cell")
 """From the narrowest to the widest."""

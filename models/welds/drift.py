@@ -32,8 +32,9 @@ from models.spc.run_length import arl_of_budget, ewma_limit
 from models.welds.batch import WeldBatch
 from models.welds.explain import NAMES
 from models.welds.features import FEATURES
-from models.welds.judge import GunEvent, Verdicts, rounds
+from models.welds.judge import GunEvent, rounds
 from models.welds.reference import MEMORY_N
+from models.welds.verdicts import Verdicts
 
 WATCHED = (
     "current_rms_ka", "voltage_rms_v", "force_mean_kn", "energy_j", "r_alpha_uohm", "r_beta_uohm", "r_end_uohm",

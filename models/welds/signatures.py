@@ -1,4 +1,4 @@
-"""What each cause does to a weld's numbers: directions from the physics of the joint, not fitted to any plant.
+"""What each cause does to a weld's numbers: directions argued from the physics of the joint, in rounded proportions.
 
 A signature gives the relative change of each feature per unit of what drives it, at constant current unless the current
 itself changes. Only ratios within a signature matter, and a third of them is taken to be uncertain (`rules`). The
@@ -12,6 +12,9 @@ arguments, after R. Holm (Electric Contacts, 1967) and J. Dickinson et al. (Weld
 - A harder or heavier coated grade is a higher cold resistance and film; hot steels are all alike (ρ at 900 °C).
 - A gap between sheets, or too little force, is contact resistance: high at the start, gone when the sheets are soft.
 - Too little current or time: the electrical input itself is off, resistance follows only through temperature.
+
+Which features move, and which way, is argument; how much each does beside the others was rounded from the simulated
+joint's sweeps (`benchmarks.causes`, seeds 1 and 2), for want of real curves with known causes.
 """
 
 from __future__ import annotations

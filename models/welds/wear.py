@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from models.signals import Raised
 from models.welds.batch import WeldBatch
-from models.welds.judge import CAUSE_CODES, GunEvent, Verdicts
+from models.welds.judge import GunEvent
 from models.welds.sensors import SENSORS
+from models.welds.verdicts import CAUSE_CODES, Verdicts
 from models.welds.wear_report import CANDIDATES, CHECK_BLOCKS, Report
 from models.welds.wear_signals import dress_signal, wear_signal
 from models.welds.wear_state import GUN_SPEC, NEVER, POINTS, Forecast, GunWear, WearSettings

@@ -132,7 +132,7 @@ class MarkOut(Model):
     value: float = Field(description="of the trace there, in its unit; of a step, before it falls")
     z: float | None = Field(description="distance of the feature from the reference that judged it, sigmas")
     expected: float | None = Field(
-        description="the feature's centre now, at the electrode's mean wear, in the trace's unit; of a step, of its size"
+        description="the feature's centre now, at mean electrode wear, in the trace's unit; of a step, of its size"
     )
     sigma: float | None
     expected_ms: float | None = Field(description="where β should be")

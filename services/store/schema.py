@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from models.welds import judge
+from models.welds import verdicts
 from models.welds.features import FEATURES
 
-VERDICTS = judge.VERDICTS
+VERDICTS = verdicts.VERDICTS
 
 
 def _schema(columns: Iterable[tuple[str, pa.DataType]]) -> pa.Schema:

@@ -15,7 +15,8 @@ from edge.plant import Cell, Floor, Line, Plant, Shift, Spot
 from edge.topics import Place
 from models.welds.batch import WeldBatch
 from models.welds.bodies import Body, BodyTracker
-from models.welds.judge import VERDICTS, JudgeSettings, WeldJudge
+from models.welds.judge import JudgeSettings, WeldJudge
+from models.welds.verdicts import VERDICTS
 from models.welds.wear import WearTracker
 from models.welds.wear_state import WearSettings
 from services import rows

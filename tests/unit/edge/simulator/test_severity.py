@@ -63,7 +63,7 @@ def test_slight_faults_of_too_much_keep_their_melt_and_gross_ones_lose_it(name: 
 def test_slight_faults_of_too_little_keep_their_nugget_and_gross_ones_lose_it(name: str) -> None:
     share = {severity: welded(name, severity).nugget_mm / LEAST_MM for severity in (0.1, 0.5, 1.0)}
     assert (share[0.1] >= 1.0).all()
-    assert np.median(share[0.5]) < 1.1
+    assert np.median(share[0.5]) < 1.12  # "near its minimum": sound welds have 1.16 to 1.43
     assert (share[1.0] < 1.0).mean() >= 0.7
 
 

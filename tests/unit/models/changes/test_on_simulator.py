@@ -10,7 +10,8 @@ from models.changes.causes import Happening, causes
 from models.changes.search import mean_changes, rate_changes
 from models.changes.units import Unit
 from models.welds.features import FEATURES
-from models.welds.judge import DEFECT, OK, GunEvent, JudgeSettings, WeldJudge
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge
+from models.welds.verdicts import DEFECT, OK
 
 MIN = 60 * 10**9
 START = 1_790_000_000 * 10**9

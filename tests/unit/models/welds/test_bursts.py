@@ -25,7 +25,8 @@ from models.welds.bursts import (
     chart,
 )
 from models.welds.features import extract
-from models.welds.judge import CAUSE_CODES, DEFECT, OK, UNJUDGED, GunEvent, Verdicts
+from models.welds.judge import GunEvent
+from models.welds.verdicts import CAUSE_CODES, DEFECT, OK, UNJUDGED, Verdicts
 
 S = 10**9
 CELLS = {"G1": "C1", "G2": "C1", "G3": "C2"}

@@ -16,7 +16,8 @@ from models.signals import Raised, Signal
 from models.welds.batch import ABSENT_WEAR, WeldBatch
 from models.welds.drift import WATCHED, DriftMonitor
 from models.welds.features import FEATURES, extract
-from models.welds.judge import GunEvent, JudgeSettings, Verdicts, WeldJudge
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge
+from models.welds.verdicts import Verdicts
 
 S = 10**9
 MIN = 60 * S

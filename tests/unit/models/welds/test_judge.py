@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from models.welds.causes import CAUSES
 from models.welds.features import FEATURES
-from models.welds.judge import CAUSE_CODES, VERDICTS, GunEvent, JudgeSettings, Verdicts, WeldJudge, rounds
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge, rounds
 from models.welds.sensors import SENSORS
+from models.welds.verdicts import CAUSE_CODES, VERDICTS, Verdicts
 from tests.unit.models.welds import making
 from tests.unit.models.welds.oracle import Oracle, Weld
 

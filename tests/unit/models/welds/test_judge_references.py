@@ -15,7 +15,8 @@ from models.welds.batch import WeldBatch
 from models.welds.conditioning import wear_of
 from models.welds.estimates import UNLIKE_N
 from models.welds.features import FEATURES
-from models.welds.judge import CAUSE_CODES, DEFECT, OK, VERDICTS, GunEvent, JudgeSettings, Verdicts, WeldJudge
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge
+from models.welds.verdicts import CAUSE_CODES, DEFECT, OK, VERDICTS, Verdicts
 from tests.unit.models.welds import making
 from tests.unit.models.welds.oracle_reference import NaiveReference, Prior
 

@@ -11,7 +11,8 @@ import numpy as np
 from edge.simulator.settings import Electrodes, FaultRates, SimulatorSettings, Spells
 from edge.simulator.shop import Shop
 from models.welds.batch import WeldBatch
-from models.welds.judge import DEFECT, UNJUDGED, GunEvent, JudgeSettings, WeldJudge
+from models.welds.judge import GunEvent, JudgeSettings, WeldJudge
+from models.welds.verdicts import DEFECT, UNJUDGED
 
 T0 = 1_790_000_000 * 10**9
 MINUTE = 60 * 10**9

@@ -5,8 +5,9 @@ import pytest
 
 from models.welds.batch import WeldBatch
 from models.welds.causes import DEFECT_CAUSES
-from models.welds.judge import CAUSE_CODES, DEFECT, OK, UNJUDGED, JudgeSettings, WeldJudge
+from models.welds.judge import JudgeSettings, WeldJudge
 from models.welds.trained import RESULTS, Family, TrainedModel, cause_of, is_result, refine
+from models.welds.verdicts import CAUSE_CODES, DEFECT, OK, UNJUDGED
 from tests.unit.models.welds import making
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from models.welds.batch import ABSENT_WEAR, WeldBatch
 from models.welds.features import FEATURES, extract
-from models.welds.judge import GunEvent, Verdicts
+from models.welds.judge import GunEvent
+from models.welds.verdicts import Verdicts
 from models.welds.wear_trend import INDICATORS
 
 S = 10**9
