@@ -36,6 +36,8 @@ READY_BLOCKS = 20
 """Blocks of a gun before its line is believed."""
 LEFT_SHARE = 0.01
 """The welds of a gun leave their references when wear alone puts this share of them beyond the limit."""
+BEND = 0.1
+"""Wear is no straight line: the slope ahead may differ by this share from that behind, one sigma."""
 MEASURABLE = 3.0
 """A dress is checked on an indicator that had gone this many sigmas of what a dress usually leaves."""
 FALLING = [INDICATORS.index(name) for name in ("r_beta_uohm", "r_end_uohm", "voltage_rms_v")]
@@ -66,7 +68,7 @@ class Report:
         fresh = g["fresh"][guns][:, [VOLTAGE]]
         base = np.concatenate((level, level[:, [FALLING.index(VOLTAGE)]] - fresh), axis=1)
         variance, covariance = g["level_variance"][guns][:, both], g["covariance"][guns][:, both]
-        turning = g["slope_variance"][guns][:, both]
+        turning = g["slope_variance"][guns][:, both] + np.square(BEND * slopes)
         doubt = variance + 2 * x * covariance + np.square(x) * turning
         doubt[:, -1] += g["fresh_variance"][guns][:, VOLTAGE] / FRESH_MEMORY_N
         line = Line(
