@@ -49,6 +49,8 @@ same dozen features again."""
 STARVED_CHARGE, STARVED_TIME = 0.7, 0.5
 """Current that flows for at least half the usual time and brings less than this share of the usual charge makes no
 weld, even where it is so weak that there is no main pulse to read anything off."""
+SUSPECT = 0.5
+"""Of a limit: below it no cause is looked for, and the score of ok is 1."""
 OK_AT, OK_ODDS = 0.35, 999.0
 """A good weld's furthest check is typically at this share of its limit, and then good with these odds."""
 
@@ -111,23 +113,44 @@ def classify(
     ratio = ratios.max(axis=1)
     compared = np.isfinite(ratio)
 
-    best, fit, misfit = _fit(filtered, size, degrees)
+    cause = np.full(len(z), "", dtype=object)
+    lead = np.where(compared, _DECIDING[np.argmax(ratios[:, : len(DECIDING)], axis=1)], -1)
+    scores = np.full((len(z), len(SCORED)), np.nan)
+    scores[compared] = 0.0
+    scores[compared, 0] = 1.0
+    at = np.flatnonzero(ratio >= SUSPECT)
+    if len(at):
+        cause[at], lead[at], scores[at] = _explain(
+            z[at], values[at], ratios[at], lead[at], *_fit(filtered[at], size[at], degrees[at])
+        )
+    return Findings(cause, lead, np.where(compared, ratio, np.nan), scores, checks)
+
+
+def _explain(
+    z: NDArray[np.float64],
+    values: NDArray[np.float32],
+    ratios: NDArray[np.float64],
+    lead: NDArray[np.int64],
+    best: NDArray[np.int64],
+    misfit: NDArray[np.float64],
+    any_misfit: NDArray[np.float64],
+) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.float64]]:
+    """Return cause, lead and scores of welds, given the furthest feature of each as `lead` and what `_fit` says."""
+    ratio = ratios.max(axis=1)
     dip = np.where(values[:, AT["current_dip_share"]] >= DIP_SHARE, ratios[:, _DIP], -np.inf)
     expelled = np.where(values[:, AT["step_left"]] <= MELT_LEFT, ratios[:, _STEPS].max(axis=1), -np.inf)
-    scores = _scores(ratio, dip, expelled, fit, misfit)
+    scores = _scores(ratio, dip, expelled, misfit, any_misfit)
     cause = np.array(SCORED, dtype=object)[1 + np.argmax(scores[:, 1:], axis=1)]
     cause[~(ratio >= 1)] = ""
 
     # What shows the cause: of its signature the feature that went furthest the right way, else the furthest of all.
-    lead = _DECIDING[np.argmax(ratios[:, : len(DECIDING)], axis=1)]
     along = np.where(_SIGNS[best] * z > 0, np.abs(z), 0.0)
     along[:, [AT["voltage_rms_v"], AT["voltage_end_v"]]] *= np.isnan(z[:, AT["current_rms_ka"]])[:, None]
     explained = (cause != "") & (cause != "shape") & (along.max(axis=1) > 0)
     lead = np.where(explained, np.argmax(along, axis=1), lead)
     lead[cause == "expulsion"] = AT["step_uohm"]
     lead[cause == "mains_dip"] = AT["current_dip_share"]
-    scores[~compared] = np.nan
-    return Findings(cause, np.where(compared, lead, -1), np.where(compared, ratio, np.nan), scores, checks)
+    return cause, lead, scores
 
 
 def starved(values: NDArray[np.float32], centre: NDArray[np.float64]) -> NDArray[np.bool_]:

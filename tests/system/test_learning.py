@@ -25,7 +25,7 @@ from tests.unit.services.labelled import a_card, a_model, labelled
 TOPIC = "lineside/v1/lab/weld/R1/C1/weld"
 MS = 10**6
 BY = {"by": "M. Weber"}
-FIRST, SECOND = (labelled(160, every=4, seed=seed, harmless=3) for seed in (11, 12))
+FIRST, SECOND, THIRD = (labelled(160, every=4, seed=seed, harmless=3) for seed in (11, 12, 13))
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -128,12 +128,12 @@ def test_inspections_become_labels_and_a_model_earns_its_place(
         assert "faulty welds that neither was trained on" in reason
         wait_until(lambda: get(port, "/models")["active"] == model, 30, "the activation")
         stored(642)
-        send(publisher, FIRST, "c")
+        send(publisher, THIRD, "c")
         stored(802)
         judged = get(port, "/welds?limit=160")["items"]
         assert all(weld["by_model"] for weld in judged)
         called = {weld["id"]: weld["verdict"] for weld in judged}
-        right = [(called[f"c{k}"] == "ok") == (label == "ok") for k, label in enumerate(FIRST.label)]
+        right = [(called[f"c{k}"] == "ok") == (label == "ok") for k, label in enumerate(THIRD.label)]
         assert sum(right) >= 150
         assert len(get(port, f"/models/{model}")["card"]["comparisons"]) == 1
 
@@ -145,7 +145,7 @@ def test_inspections_become_labels_and_a_model_earns_its_place(
         post(port, "/models/back", BY)
         wait_until(lambda: get(port, "/models")["active"] == "", 30, "the way back")
         stored(804)
-        send(publisher, FIRST, "d")
+        send(publisher, THIRD, "d")
         stored(964)
         assert not any(weld["by_model"] for weld in get(port, "/welds?limit=160")["items"])
         events = [(e["kind"], e["by"]) for e in get(port, "/events?limit=1000") if e["kind"].startswith("model_")]

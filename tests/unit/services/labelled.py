@@ -32,7 +32,7 @@ def labelled(
     spot = rng.integers(0, spots, n)
     made = [
         making.curve(
-            rng, fault=signal[k], samples=90, spot=f"S{spot[k]}", program=f"{7 + spot[k] % 2}",
+            rng, fault=signal[k], samples=130, spot=f"S{spot[k]}", program=f"{7 + spot[k] % 2}",
             time_ns=T0 + k * 60 * S, force=False,
         )
         for k in range(n)

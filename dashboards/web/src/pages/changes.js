@@ -84,7 +84,7 @@ function eventsPanel(scope) {
 
 function eventRow({ time: at, kind, cell, gun, spot, program, note, by = '' }) {
   const subject = spot ? h('a', { href: href('spots', spot), text: spot }) : gun ? h('a', { href: href('guns', gun), text: gun }) : h('span', { text: cell });
-  const row = h('tr', {}, h('td', { text: time(at) }), h('th', { scope: 'row', text: eventName(kind) }), h('td', {}, subject, program && h('span', { class: 'muted', text: ` ${t('spot.program_of', { program })}` })), h('td', { text: note }), h('td'));
+  const row = h('tr', {}, h('td', { text: time(at) }), h('th', { scope: 'row', text: eventName(kind) }), h('td', { class: 'keep' }, subject, program && h('span', { class: 'muted', text: ` ${t('spot.program_of', { program })}` })), h('td', { text: note }), h('td'));
   setText(row.lastChild, by);
   return row;
 }

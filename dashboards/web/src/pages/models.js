@@ -142,7 +142,7 @@ function cardParts(card) {
     ['models.threshold', t('models.threshold_value', { value: significant(card.threshold.value, 3), budget: percent(card.threshold.budget, 2), good: number(card.threshold.good), above: number(card.threshold.above), shown: percent(card.threshold.shown, 2) })],
     ['models.software', Object.entries(card.software).map((pair) => pair.join(' ')).join(', ')],
   ];
-  return [h('dl', { class: 'facts body' }, facts.flatMap(([key, value]) => [h('dt', { text: t(key) }), h('dd', { class: 'anywhere', text: value })])), ...card.families.map(familyPart)];
+  return [h('dl', { class: 'facts body' }, facts.flatMap(([key, value]) => [h('dt', { text: t(key) }), h('dd', { text: value })])), ...card.families.map(familyPart)];
 }
 
 function familyPart(family) {
