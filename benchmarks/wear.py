@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from models.welds.wear import WearTracker
 from models.welds.wear_state import WearSettings
 
 START_NS, MIN_NS = 1_790_000_000 * 10**9, 60 * 10**9
+HELP = "Forecasts of electrode wear against the truth."
 LEARNING = 2
 """Stretches of a gun that do not count."""
 WORN = np.arange(1.0, 1.5, 0.02)
@@ -39,6 +40,13 @@ PLANTS = {
         growth_per_100=0.03, dress_welds=450, stepper=0.0
     ),
 }
+
+
+HEADS = (
+    "plant", "stretches at the limit", "warned before", "lead, welds (5 %, median)", "forecasts",
+    "in their 95 % interval", "half width, welds", "median error, welds", "false warnings / gun-days",
+    "dresses wrongly called ineffective",
+)  # fmt: skip
 
 
 @dataclass
@@ -86,16 +94,22 @@ def _noiseless(setup: Setup) -> WeldBatch:
         name: np.concatenate([getattr(traces, name)[: traces.samples[k], columns[k]] for k in range(n)])
         for name in ("current_ka", "voltage_v", "displacement_mm")
     }
-    texts = {f.name: [""] * n for f in fields(WeldBatch) if f.name in {"id", "spot", "gun", "body", "program"}}
+    none = [""] * n
     return WeldBatch(
-        **texts,
+        id=none,
+        spot=none,
+        gun=none,
+        body=none,
+        program=none,
         time_ns=np.arange(n),
         dt_us=np.full(n, 1000),
         wear_count=np.zeros(n, dtype=np.int64),
         historical=np.zeros(n, dtype=np.bool_),
         offsets=offsets,
+        current_ka=flat["current_ka"],
+        voltage_v=flat["voltage_v"],
         force_kn=np.full_like(flat["voltage_v"], np.nan),
-        **flat,
+        displacement_mm=flat["displacement_mm"],
     )
 
 
@@ -114,7 +128,7 @@ class Truth:
         self._grown, self._wider = share @ (grown - grown[:, :1]), share @ ((wider - grown) / np.log(1.01))
 
     def welds(self, gun: int, dress: int) -> float:
-        """Return the welds of a gun after which its tips reach the limit, after that dress; infinite beyond the grid."""
+        """Return the welds from that dress of a gun until its tips reach the limit; infinite beyond the grid."""
         tip = float(np.log1p(0.006 * normal(self._seed, "dress", np.array([gun]), np.array([dress]))[0]))
         fallen = -(self._grown[gun] + self._wider[gun] * tip)
         if fallen[-1] < self._limit:
@@ -132,74 +146,76 @@ def batches(shop: Shop, minutes: int) -> Iterator[tuple[WeldBatch, list[GunEvent
         yield shop.welds(begin, begin + MIN_NS).batch, events, shop.schedule.welds(begin, begin + MIN_NS).dress
 
 
-def run(electrodes: Electrodes, seed: int, hours: float, tally: Tally, settings: WearSettings) -> None:
-    """Follow one plant and count."""
-    plant = SimulatorSettings(
-        seed=seed, lines=1, cells=2, guns=4, spots=300, unlisted_spots=0, agvs=0, electrodes=electrodes
-    )
-    shop = Shop(plant)
-    truth, judge, tracker = Truth(shop, settings.density_loss), WeldJudge(JudgeSettings()), WearTracker(settings)
-    names = {name: k for k, name in enumerate(shop.layout.gun)}
-    first: dict[str, int] = {}
-    reached: set[tuple[str, int]] = set()
-    warned: dict[tuple[str, int], int] = {}
-    for batch, events, dress in batches(shop, int(hours * 60)):
+class Watch:
+    """Follows one plant and counts."""
+
+    def __init__(self, electrodes: Electrodes, seed: int, settings: WearSettings) -> None:
+        plant = SimulatorSettings(
+            seed=seed, lines=1, cells=2, guns=4, spots=300, unlisted_spots=0, agvs=0, electrodes=electrodes
+        )
+        self._shop = Shop(plant)
+        self._truth = Truth(self._shop, settings.density_loss)
+        self._judge, self._tracker = WeldJudge(JudgeSettings()), WearTracker(settings)
+        self._names = {name: k for k, name in enumerate(self._shop.layout.gun)}
+        self._first: dict[str, int] = {}
+        self._reached: set[tuple[str, int]] = set()
+        self._warned: dict[tuple[str, int], int] = {}
+
+    def run(self, hours: float, tally: Tally) -> None:
+        """Follow the plant for some hours."""
+        last: dict[str, int] = {}
+        for batch, events, dress in batches(self._shop, int(hours * 60)):
+            self._take(batch, events, dress, tally)
+            for gun, k in {gun: k for k, gun in enumerate(batch.gun)}.items():
+                last[gun] = int(dress[k])
+                self._ask(gun, last[gun], int(batch.wear_count[k]), tally)
+        for gun, number in self._warned:
+            if self._first[gun] + LEARNING <= number < last[gun]:  # the last stretch is not over
+                if (gun, number) in self._reached:
+                    tally.leads.append(self._truth.welds(self._names[gun], number) - self._warned[gun, number])
+                else:
+                    tally.false += 1
+        tally.crossed += sum(number < last[gun] for gun, number in self._reached)
+        tally.gun_days += len(self._names) * hours / 24
+
+    def _take(self, batch: WeldBatch, events: list[GunEvent], dress: NDArray[np.int64], tally: Tally) -> None:
         cuts = [int(np.searchsorted(batch.time_ns, event.time_ns)) for event in events]
         for start, stop, event in zip([0, *cuts], [*cuts, len(batch)], [*events, None], strict=True):
-            if stop > start:
-                part = batch.take(start, stop)
-                for k, signal in tracker.add(part, judge.judge(part)):
-                    stretch = (signal.gun, int(dress[start + k]))
-                    if signal.kind == "dress_ineffective":
-                        tally.ineffective += 1
-                    else:
-                        warned.setdefault(stretch, int(signal.details["wear"]))
+            part = batch.take(start, stop)
+            for k, signal in self._tracker.add(part, self._judge.judge(part)):
+                if signal.kind == "dress_ineffective":
+                    tally.ineffective += 1
+                else:
+                    self._warned.setdefault((signal.gun, int(dress[start + k])), int(signal.details["wear"]))
             if event is not None:
-                judge.apply(event)
-                tracker.apply(event)
-        latest = {gun: k for k, gun in enumerate(batch.gun)}
-        for gun, k in latest.items():
-            number, wear = int(dress[k]), int(batch.wear_count[k])
-            if number - first.setdefault(gun, number) < LEARNING:
-                continue
-            end = truth.welds(names[gun], number)
-            if wear >= end:
-                reached.add((gun, number))
-            elif np.isfinite(end):
-                _score(tracker, gun, end - wear, tally)
-    last = {gun: number for gun, number in zip(batch.gun, dress.tolist(), strict=True)}  # not over yet
-    for stretch in [(gun, n) for gun, n in warned if first[gun] + LEARNING <= n < last[gun]]:
-        if stretch in reached:
-            tally.leads.append(truth.welds(names[stretch[0]], stretch[1]) - warned[stretch])
-        else:
-            tally.false += 1
-    tally.crossed += len(reached)
-    tally.gun_days += len(names) * hours / 24
+                self._judge.apply(event)
+                self._tracker.apply(event)
 
-
-def _score(tracker: WearTracker, gun: str, left: float, tally: Tally) -> None:
-    [forecast] = [one for one in tracker.limits(gun) if one.limit == "density"]
-    if np.isfinite(forecast.high):
-        tally.inside.append(forecast.low <= left <= forecast.high)
-        tally.error.append(forecast.expected - left)
-        tally.half.append((forecast.high - forecast.low) / 2)
+    def _ask(self, gun: str, number: int, wear: int, tally: Tally) -> None:
+        if number - self._first.setdefault(gun, number) < LEARNING:
+            return
+        end = self._truth.welds(self._names[gun], number)
+        if wear >= end:
+            self._reached.add((gun, number))
+        elif np.isfinite(end):
+            [forecast] = [one for one in self._tracker.limits(gun) if one.limit == "density"]
+            if np.isfinite(forecast.high):
+                tally.inside.append(forecast.low <= end - wear <= forecast.high)
+                tally.error.append(forecast.expected - (end - wear))
+                tally.half.append((forecast.high - forecast.low) / 2)
 
 
 def main() -> None:
     """Print a table, one row a plant."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.wear", description="Forecasts of wear against the truth."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.wear", description=HELP)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103])
     parser.add_argument("--hours", type=float, default=6.0)
     options = parser.parse_args()
-    print("| plant | stretches at the limit | warned before | lead, welds (5 %, median) | forecasts | in their 95 % interval "
-          "| half width | median error | false warnings per gun and day | dresses wrongly called ineffective |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
     for name, electrodes in PLANTS.items():
         tally = Tally()
         for seed in options.seeds:
-            run(electrodes, seed, options.hours, tally, WearSettings())
+            Watch(electrodes, seed, WearSettings()).run(options.hours, tally)
         print(_row(name, tally), flush=True)
 
 

@@ -148,10 +148,10 @@ def _read(part: Part, at: NDArray[np.int64], loop_uh: NDArray[np.float32], out: 
         if part.voltage_only:
             resistance = size_u * _K  # mV
         else:
-            clipped[core] |= is_clipped(np.abs(current), start, stop, CLIPPED_SHARE_CURRENT)
+            clipped[core] |= is_clipped(pulses.size_ka, start, stop, CLIPPED_SHARE_CURRENT)
             resistance = _K * voltage / current
         values[core, AT["voltage_rms_v"]] = _rms(voltage, start, stop)
-        _core(batch, current, resistance, core, start, stop, dt_ms[core], values, part.voltage_only)
+        _core(batch, pulses.size_ka, size_u, resistance, core, start, stop, dt_ms[core], values, part.voltage_only)
         out.band[at[core]] = _grid(resistance, start, stop)
         out.span_ms[at[core]] = (stop - start - 1) * dt_ms[core]
         if part.direct:
@@ -201,7 +201,7 @@ def _whole_weld(
     first, last, dt = pulses.first[on], pulses.last[on], dt_ms[on]
     if not voltage_only:
         values[on, AT["energy_j"]] = over(np.add, current * voltage, first, last) * dt
-        values[on, AT["charge_c"]] = over(np.add, np.abs(current), first, last) * dt
+        values[on, AT["charge_c"]] = over(np.add, pulses.size_ka, first, last) * dt
         start = np.minimum(first + np.rint(np.float32(FIRST_MS[0]) / dt).astype(np.int64), last - 1)
         stop = np.minimum(np.maximum(first + np.rint(np.float32(FIRST_MS[1]) / dt).astype(np.int64), start + 1), last)
         fraction = over(np.add, voltage, start, stop) / over(np.add, current, start, stop)
@@ -216,6 +216,7 @@ def _whole_weld(
 def _core(
     batch: WeldBatch,
     current: NDArray[np.float32],
+    voltage: NDArray[np.float32],
     resistance: NDArray[np.float32],
     core: NDArray[np.int64],
     start: NDArray[np.int64],
@@ -226,7 +227,8 @@ def _core(
 ) -> None:
     """Fill the columns that come from the core of the main pulse, `start:stop` of the welds `core` that have one.
 
-    `resistance` (m,) holds anything outside the cores; of welds without a current channel it is the voltage in mV.
+    `current` and `voltage` (m,) are absolute; `resistance` (m,) holds anything outside the cores, and of welds without
+    a current channel it is the voltage in mV.
     """
     length = stop - start
     samples = length.astype(np.float32)
@@ -257,7 +259,7 @@ def _core(
         put("voltage_step_v", step / _K)
         return
     put("current_rms_ka", _rms(current, start, stop))
-    put("voltage_end_v", _mean(np.abs(batch.voltage_v), stop - tail, stop))
+    put("voltage_end_v", _mean(voltage, stop - tail, stop))
     put("r_alpha_uohm", alpha)
     put("r_beta_uohm", beta)
     put("t_beta_ms", (beta_at - start).astype(np.float32) * dt)
@@ -335,7 +337,7 @@ def _dip(
     begin = start + np.ceil(np.float32(DIP_GUARD_MS[0]) / dt).astype(np.int64)
     end = stop - np.ceil(np.float32(DIP_GUARD_MS[1]) / dt).astype(np.int64)
     short = end <= begin
-    lowest = over(np.minimum, np.abs(current), np.where(short, start, begin), np.where(short, stop, end))
+    lowest = over(np.minimum, current, np.where(short, start, begin), np.where(short, stop, end))
     dip: NDArray[np.float32] = np.maximum(1 - lowest / rms, np.float32(0))
     return dip
 

@@ -31,8 +31,10 @@ SPARSE = 5
 class Pulses:
     """What conducts in a batch of `n` welds with `m` samples in all, in `k` pulses."""
 
+    size_ka: NDArray[np.float32]
+    """(m,) |current|, 0 where it is no number."""
     peak_ka: NDArray[np.float32]
-    """(n,) largest |current|; 0 for a weld without a finite sample."""
+    """(n,) its largest."""
     conducting: NDArray[np.bool_]
     """(m,) current flows."""
     count: NDArray[np.int64]
@@ -88,7 +90,7 @@ def find_pulses(
         settled = np.flatnonzero(size >= np.repeat(level, lengths))
         core_start[weld] = settled[np.searchsorted(settled, start)]
         core_stop[weld] = settled[np.searchsorted(settled, stop) - 1] + 1
-    return Pulses(peak, conducting, count, first, last, core_start, core_stop, run_start, run_stop)
+    return Pulses(size, peak, conducting, count, first, last, core_start, core_stop, run_start, run_stop)
 
 
 def _runs(conducting: NDArray[np.bool_], offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
