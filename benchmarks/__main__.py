@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.judging import measure
 from edge.simulator.settings import SimulatorSettings
 from edge.simulator.shop import generate
 from edge.sources import Limits, Message, decode
@@ -125,6 +126,16 @@ def main() -> None:
         "judge over features, time",
         ratios(lambda: seconds(lambda: judge.judge(sound)), lambda: seconds(lambda: extract(sound))),
     )
+    speeds, large = measure(ROUNDS)
+    row(
+        "judge over features, time, 10,000 streams of 300 samples",
+        [one.read_per_s / one.judged_per_s for one in speeds],
+    )
+    row(
+        "judge over the naive judge, the same",
+        [one.judged_per_s / judge_naively(large) for one in speeds],
+    )
+    row("thousand welds per second of one core, the same", [one.judged_per_s / 1000 for one in speeds])
     packed, text = (messages(small, packed=packed) for packed in (True, False))
     if any(decode(part, LIMITS).rejects for part in (packed, text)):
         raise SystemExit("the benchmark's own messages were rejected")

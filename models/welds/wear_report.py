@@ -119,8 +119,8 @@ class Report:
     def alarming(self, guns: Ints) -> list[tuple[int, Forecast]]:
         """Return those of `guns` of whom people should be warned, with the reason.
 
-        That wear may reach its limit within `warn_welds` and before the gun is usually dressed; or that a gun has gone
-        on well beyond where it is usually dressed.
+        That wear may reach its limit within `warn_welds`, and likely before the gun is usually dressed; or that a gun
+        has gone on well beyond where it is usually dressed.
         """
         if not len(guns):
             return []
@@ -131,12 +131,16 @@ class Report:
             gun = int(guns[k])
             wear = float(self._rows["wear"][gun])
             mean, _, latest = self.routine(gun)
-            if near[k] and np.isfinite(high[k]).any():
+            if near[k]:
                 first = int(np.argmin(expected[k]))
-                if not wear + expected[k, first] >= mean:
-                    limit, feature = CANDIDATES[first]
-                    bounds = float(low[k].min()), float(high[k].min())
-                    found.append((gun, Forecast(limit, feature, float(expected[k, first]), *bounds)))
+                limit, feature = CANDIDATES[first]
+                forecast = Forecast(
+                    limit, feature, float(expected[k, first]), float(low[k].min()), float(high[k].min())
+                )
+                # Half-way to the upper bound, about one sigma: it is likely, and not just as likely as not.
+                late = (forecast.expected + forecast.high) / 2
+                if math.isfinite(late) and not wear + late >= mean:
+                    found.append((gun, forecast))
                     continue
             if wear > max(latest, mean + BLOCK):
                 found.append((gun, Forecast("routine", "", 0.0, 0.0, 0.0)))
