@@ -319,7 +319,9 @@ class WeldJudge:
         out.cause_scores[at] = found.scores
 
         # The first welds teach whatever their programme's other spots make of them: this spot may be unlike them.
-        conforms = (verdict == OK) | (young & ~((verdict == DEFECT) & out.by_model[at]))
+        # Of the others only those do that neither the references nor a model calls a defect.
+        agreed = (verdict == OK) & (cause == "")
+        conforms = agreed | (young & ~((verdict == DEFECT) & out.by_model[at]))
         teaches = sound & ~late & ~conditioning & ~excluded & conforms & (young | ~reference.pinned[rows])
         reference.learn(rows[teaches], values[teaches], wear[teaches], expected.take(teaches), self.priors)
         bands.learn(rows[teaches], band[teaches], features.span_ms[at][teaches])

@@ -19,7 +19,7 @@ from models.welds.explain import NAMES
 from services.api import steps
 from services.api.context import Context
 from services.api.problems import ProblemError
-from services.api.spc_schemas import ChangeCause, ChangeOut
+from services.api.schemas_spc import ChangeCause, ChangeOut
 from services.api.steps import Span
 from services.store.protocol import Filters
 from services.times import utc

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.welds.batch import ABSENT_WEAR, WeldBatch
 from models.welds.evidence import CurveEvidence, Departure, Mark, departures, grid_ms, read_evidence
 from models.welds.features import AT
-from services.api.schemas import DepartureOut, EvidenceOut, MarkOut, PhaseOut, StepOut, TraceBand, TraceOut
+from services.api.schemas_evidence import DepartureOut, EvidenceOut, MarkOut, PhaseOut, StepOut, TraceBand, TraceOut
 from services.api.wire import Row, short, shorts
 from services.evidence import Curve, StreamReference
 

@@ -12,14 +12,7 @@ from services.api.cursors import decode_cursor, encode_cursor
 from services.api.documenting import listing, problems_of
 from services.api.problems import not_found
 from services.api.query import EventQuery, RejectQuery, no_parameters
-from services.api.schemas import (
-    AccountingOut,
-    EventOut,
-    RejectOut,
-    RejectPage,
-    SourceAccount,
-    SourceOut,
-)
+from services.api.schemas import AccountingOut, EventOut, RejectOut, RejectPage, SourceAccount, SourceOut
 from services.api.tables import AsListing
 from services.api.wire import event_out, reject_out, source_out, total_of
 from services.times import utc

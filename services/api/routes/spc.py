@@ -24,7 +24,7 @@ from services.api.documenting import listing, problems_of
 from services.api.findings import find_changes
 from services.api.moments import NS, parse_duration
 from services.api.query import ChangeQuery, RateSpcQuery, SpcQuery, Window
-from services.api.spc_schemas import ChangeOut, RateSpcPoint, SpcLimits, SpcPoint, SpcStream
+from services.api.schemas_spc import ChangeOut, RateSpcPoint, SpcLimits, SpcPoint, SpcStream
 from services.api.steps import Span
 from services.api.tables import AsListing
 from services.api.wire import shorts

@@ -17,7 +17,8 @@ from services.api.documenting import listing, problems_of
 from services.api.marks import evidence_out
 from services.api.problems import not_found
 from services.api.query import WeldQuery, no_parameters
-from services.api.schemas import CurveOut, EvidenceOut, WeldEvidence, WeldOut, WeldPage
+from services.api.schemas import WeldOut, WeldPage
+from services.api.schemas_evidence import CurveOut, EvidenceOut, WeldEvidence
 from services.api.tables import AsListing, Sheet, columns_of
 from services.api.wire import short, shorts, weld_detail, weld_fields, weld_out
 from services.evidence import Curve
