@@ -80,8 +80,8 @@ class Report:
             walk=np.full_like(x, WALK / BLOCK),
         )
         unknown = g["blocks"][guns][:, both] < READY_BLOCKS
-        answers = welds_to(line, np.concatenate((self._widths(guns), lost), axis=1))
-        return tuple(np.where(unknown, np.inf, answer) for answer in answers)  # type: ignore[return-value]
+        expected, low, high = welds_to(line, np.concatenate((self._widths(guns), lost), axis=1))
+        return np.where(unknown, np.inf, expected), np.where(unknown, np.inf, low), np.where(unknown, np.inf, high)
 
     def _widths(self, guns: Ints) -> Floats:
         """Return how far the mean weld of guns (n,) may be from its reference, (n, 3) logarithms of `FALLING`.

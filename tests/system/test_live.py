@@ -17,10 +17,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from edge.topics import Place
+from models.signals import Signal
 from services.api.app import create_app
 from services.api.outbox import MAX_WAITING_WELDS
 from services.config import Api, Broker, Config
-from services.feed import status_topic, verdict_messages
+from services.feed import signals_message, status_topic, verdict_messages
+from services.rows import PlacedSignal
 from services.store import schema
 from services.store.protocol import Filters
 from tests.running import wait_until
@@ -164,6 +167,21 @@ def test_status_is_passed_on(server: Server, publisher: Publisher) -> None:
         assert next_of(client, "pipeline") == {"type": "pipeline", **status}
         publisher.publish(STATUS, json.dumps({"kind": "agvs", "items": [first, second]}).encode())
         assert next_of(client, "agvs") == {"type": "agvs", "items": [first, second]}
+
+
+def test_findings_reach_the_browser_as_rest_shows_events(server: Server, publisher: Publisher) -> None:
+    signal = Signal("wear_warning", 1_790_000_000 * 10**9, "G1", "", "", "Gun G1: dress it.", {"wear": 212})
+    placed = PlacedSignal(
+        "wear_warning-G1-7", signal, Place("wolfsburg", "biw", "L1", "C1"), 1_790_000_001 * 10**9, False
+    )
+    with server.open() as client:
+        wait_until(lambda: server.clients() == 1, 5, "the browser")
+        publisher.publish(STATUS, signals_message([placed]))
+        [item] = next_of(client, "signals")["items"]
+    shown = httpx.get(f"http://127.0.0.1:{server.port}/api/v1/events", params={"limit": 1}).json()[0]
+    assert set(item) == set(shown)
+    assert (item["id"], item["kind"], item["note"]) == (placed.id, signal.kind, signal.text)
+    assert (item["details"], item["by"], item["time"]) == ({"wear": 212}, "lineside", "2026-09-21T14:13:20.000000Z")
 
 
 def test_rubbish_on_the_topics_is_skipped(server: Server, publisher: Publisher) -> None:
