@@ -69,7 +69,7 @@ BEFORE_MS, AFTER_MS = (-5.0, -3.0, -1.0), (3.0, 5.0, 7.0)
 """From the start of the largest fall of R: where the force is read."""
 MIN_CORE_SAMPLES = 8
 BAND_POINTS = 64
-BLOCK_SAMPLES = 1 << 18
+BLOCK_SAMPLES = 1 << 19
 """Welds are taken in blocks of about this many samples, so that the working arrays mostly stay in the processor's
 cache and the calls still cost little beside the arithmetic."""
 

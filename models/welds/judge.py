@@ -31,7 +31,7 @@ PRIORS_PREFIX = "priors."
 """Of the names of their arrays in a snapshot."""
 BLOCK = 4096
 """State that spans streams changes after every so many welds and at no other time, whatever the batches."""
-ROUND = 1024
+ROUND = 2048
 """Welds judged together: enough for the arithmetic, few enough for the processor's cache."""
 BLOCKS_PER_LEARNING = 64
 """What streams have in common is worked out anew after so many blocks; at first after 1, 2, 4, 8, 16 and 32."""
@@ -131,7 +131,9 @@ class WeldJudge:
         programs = self.references.program[rows]
         self.priors.reserve(len(self.directions.filled))
         wear = wear_of(batch.wear_count)
-        excluded = np.array([spot in self._excluded for spot in batch.spot], dtype=np.bool_)
+        excluded = np.zeros(len(batch), dtype=np.bool_)
+        if self._excluded:
+            excluded[:] = [spot in self._excluded for spot in batch.spot]
         conditioning = self._count_conditioning(batch)
         learnt = self._model.probabilities(batch) if self._model else None
         if self._shadow:

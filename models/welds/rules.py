@@ -69,7 +69,8 @@ _TWO = np.array([AT[name] for name in TWO_SIDED])
 _ONE = np.array([AT[name] for name in ONE_SIDED])
 _DECIDING = np.concatenate((_TWO, _ONE))
 _STEPS = [CHECKS.index(name) for name in ("step_uohm", "force_step_kn", "late step")]
-"""What tells an expulsion, each by itself."""
+_STEP_FEATURES = np.array([AT["step_uohm"], AT["force_step_kn"], AT["step_left"]])
+"""What tells an expulsion, each by itself, and the feature that shows it."""
 _DIP = CHECKS.index("current_dip_share")
 _FILTERS = slice(CHECKS.index("signature 0"), CHECKS.index("pattern"))
 _SIGNS = np.sign(np.array([[one.change.get(name, 0.0) for name in FEATURES] for one in SIGNATURES]))
@@ -148,7 +149,8 @@ def _explain(
     along[:, [AT["voltage_rms_v"], AT["voltage_end_v"]]] *= np.isnan(z[:, AT["current_rms_ka"]])[:, None]
     explained = (cause != "") & (cause != "shape") & (along.max(axis=1) > 0)
     lead = np.where(explained, np.argmax(along, axis=1), lead)
-    lead[cause == "expulsion"] = AT["step_uohm"]
+    told = _STEP_FEATURES[np.argmax(ratios[:, _STEPS], axis=1)]
+    lead = np.where(cause == "expulsion", told, lead)
     lead[cause == "mains_dip"] = AT["current_dip_share"]
     return cause, lead, scores
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -11,6 +11,8 @@ from starlette.requests import HTTPConnection
 
 from edge.plant import Plant, ShiftWindow
 from services.api.commands import Commands
+from services.api.remembered import Remembered
+from services.api.schemas_spc import ChangeOut
 from services.config import Config
 from services.evidence import Evidence
 from services.store.protocol import Store
@@ -27,6 +29,8 @@ class Context:
     clock: Callable[[], int]
     """Now, ns UTC."""
     commands: Commands
+    changes: Remembered[list[ChangeOut]] = field(default_factory=Remembered)
+    """What was found of late."""
 
     def running_shift(self) -> ShiftWindow | None:
         """Return the shift now running, or None between shifts and without a calendar."""

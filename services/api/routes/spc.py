@@ -56,10 +56,14 @@ def read_changes(query: Annotated[ChangeQuery, Query()], ctx: Ctx, wanted: AsLis
     intervals of its moment and size, its share of the plant's additional defects, and the events close before it that
     are least likely to be there by chance. When nothing changes at all, a search finds something in one case of
     twenty. Features are in sigmas of each spot's own welds; under half a sigma nothing is told. Without `since` it
-    covers 8 h before `until`.
+    covers 8 h before `until`. An answer may be half a minute old.
     """
     span = _span(query, ctx)
-    return wanted.answer(ChangeOut, find_changes(ctx, query.filters(ctx.clock()), span, query.only, query.feature))
+    filters = query.filters(ctx.clock())
+    found = ctx.changes.get(
+        query.model_dump_json(), lambda: find_changes(ctx, filters, span, query.only, query.feature)
+    )
+    return wanted.answer(ChangeOut, found)
 
 
 @router.get("/spc", summary="Control chart of a spot", responses=problems_of(400, 503))

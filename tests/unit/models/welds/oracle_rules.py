@@ -62,7 +62,10 @@ def compare(z: Values, values: Values, centres: Values, limit: float) -> tuple[s
         scores[name] += rest * weight / sum(share.values())
     cause = max(scores, key=lambda name: scores[name])
     if cause == "expulsion":
-        return cause, "step_uohm"
+        names = ("step_uohm", "force_step_kn", "step_left")
+        return cause, max(
+            zip((-math.inf if math.isnan(x) else x for x in steps), names, strict=True), key=lambda s: s[0]
+        )[1]
     if cause == "mains_dip":
         return cause, "current_dip_share"
     toward = {name: abs(z[name]) for name, x in sg.SIGNATURES[best].change.items() if x * z[name] > 0 and name in used}
