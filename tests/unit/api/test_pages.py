@@ -119,7 +119,9 @@ PATHS = {
     "/api/v1/spots/{spot}": "/api/v1/spots/S1",
     "/api/v1/bodies/{body}": "/api/v1/bodies/K003%2F红",
     "/api/v1/agvs/{id}": "/api/v1/agvs/jungheinrich/0007",
+    "/api/v1/spc": "/api/v1/spc?spot=S1",
     "/api/v1/rejects/{seq}/payload": "",  # bytes
+    "/api/v1/models/{id}": "",  # this shop has none; tests/unit/api/test_models.py asks for one
     "/metrics": "",  # text
 }
 
