@@ -366,6 +366,6 @@ def _grid(resistance: NDArray[np.float32], start: NDArray[np.int64], stop: NDArr
     left = np.minimum(position.astype(np.int64), (stop - 2 - start)[:, None])
     weight = position - left.astype(np.float32)
     left += start[:, None]
-    low = resistance[left]
-    grid: NDArray[np.float32] = low + weight * (resistance[left + 1] - low)
+    low = resistance.take(left, mode="clip")  # checks no bounds, which cannot be passed
+    grid: NDArray[np.float32] = low + weight * (resistance.take(left + 1, mode="clip") - low)
     return grid

@@ -28,7 +28,10 @@ HALF_CYCLE_US = (7000, 12000)
 def is_alternating(batch: WeldBatch) -> NDArray[np.bool_]:
     """Tell which welds (n,) were made with alternating current."""
     starts = batch.offsets[:-1]
-    high, low = np.maximum.reduceat(batch.current_ka, starts), np.minimum.reduceat(batch.current_ka, starts)
+    low = np.minimum.reduceat(batch.current_ka, starts)
+    if not (low <= -ALTERNATING_SHARE * MIN_PEAK_KA).any():
+        return np.zeros(len(batch), dtype=np.bool_)
+    high = np.maximum.reduceat(batch.current_ka, starts)
     peak = np.maximum(high, -low)
     level = np.float32(ALTERNATING_SHARE) * peak
     result: NDArray[np.bool_] = (peak >= MIN_PEAK_KA) & (high >= level) & (-low >= level) & (batch.dt_us <= MAX_DT_US)

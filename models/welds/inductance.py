@@ -18,8 +18,9 @@ EDGE_MS = 30.0
 """Longest time the current of an inverter takes to run out."""
 GONE_SHARE = 0.1
 """Of the current at the end of the pulse: less is gone."""
-RESOLVED_SAMPLES = 1.0
-"""Time constant of the falling edge below which it is sampled too coarsely."""
+RESOLVED_SAMPLES, NEXT_SHARE = 1.0, 0.2
+"""Time constant of the falling edge below which it is sampled too coarsely; then less than this share of the current
+is left in the first sample after the pulse, which is quickly seen."""
 MAX_UH = 1.0
 """More is no pick-up's loop: the whole secondary circuit of a gun has a few µH."""
 ENOUGH_N = 50
@@ -39,6 +40,22 @@ def estimate_uh(
     Curves (m,) hold the welds end to end; `r_uohm` (k,) is the resistance shortly before the end, `stop` (k,) one past
     the core of the main pulse, `weld_stop` (k,) one past the weld. V / (kA/ms) is µH.
     """
+    result = np.full(len(stop), np.nan, dtype=np.float32)
+    following = np.abs(current_ka[np.minimum(stop, weld_stop - 1)])
+    slow = np.flatnonzero(following >= np.float32(NEXT_SHARE) * np.abs(current_ka[stop - 1]))
+    if len(slow):
+        result[slow] = _by_flux(current_ka, voltage_v, r_uohm[slow], stop[slow], weld_stop[slow], dt_ms[slow])
+    return result
+
+
+def _by_flux(
+    current_ka: NDArray[np.float32],
+    voltage_v: NDArray[np.float32],
+    r_uohm: NDArray[np.float32],
+    stop: NDArray[np.int64],
+    weld_stop: NDArray[np.int64],
+    dt_ms: NDArray[np.float32],
+) -> NDArray[np.float32]:
     begin = stop - 1
     end = np.minimum(stop + np.ceil(np.float32(EDGE_MS) / dt_ms).astype(np.int64), weld_stop)
     before, after = current_ka[begin], current_ka[end - 1]

@@ -322,13 +322,13 @@ class WeldJudge:
 
         # The first welds teach whatever their programme's other spots make of them: this spot may be unlike them.
         # Of the others only those do that neither the references nor a model calls a defect.
-        agreed = (verdict == OK) & (cause == "")
+        agreed = (verdict == OK) & ~(found.ratio >= 1)
         conforms = agreed | (young & ~((verdict == DEFECT) & out.by_model[at]))
         teaches = sound & ~late & ~conditioning & ~excluded & conforms & (young | ~reference.pinned[rows])
         reference.learn(rows[teaches], values[teaches], wear[teaches], expected.take(teaches), self.priors)
         bands.learn(rows[teaches], band[teaches], features.span_ms[at][teaches])
         told = compared & ~late & ~young
-        learn(z[told], centre[told], sigma[told], teaches[told], found.checks[told], self.noise, self.limits)
+        learn(z, centre, sigma, told, teaches, found.checks, self.noise, self.limits)
         compares = teaches & banded
         bands.learn_scores(rows[compares], scores[compares])
         return np.where(compares[:, None], residual, np.float32(np.nan))

@@ -72,6 +72,8 @@ class Expected:
 
     def take(self, which: NDArray[np.bool_]) -> Expected:
         """Return that of the welds for which `which` (n,) holds."""
+        if which.all():
+            return self
         return Expected(*(getattr(self, name)[which] for name in Expected.__slots__))
 
 

@@ -165,16 +165,16 @@ def learn(
     z: NDArray[np.float64],
     centre: NDArray[np.float64],
     sigma: NDArray[np.float64],
+    told: NDArray[np.bool_],
     conforms: NDArray[np.bool_],
     checks: NDArray[np.float64],
     noise: Noise,
     limits: Limits,
 ) -> None:
-    """Take what `n` welds that were judged by sound sensors teach: the limits from all, the noise from those (n,) that
-    conform."""  # noqa: D205, D209
-    limits.add(checks)
-    scatter = sigma[conforms][:, _USED] / np.abs(centre[conforms][:, _USED])
-    noise.add(z[conforms][:, _USED], scatter)
+    """Take what welds teach: the limits from those that were `told` (n,) from sound ones, the noise if they conform."""
+    limits.add(checks if told.all() else checks[told])
+    cells = np.ix_(told & conforms, _USED)
+    noise.add(z[cells], sigma[cells] / np.abs(centre[cells]))
 
 
 def _checks(

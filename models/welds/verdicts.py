@@ -113,9 +113,12 @@ def decide(
     Where too little is left to read because the current was `weak` throughout (n,), that is the finding.
     """
     weak = weak & (sensor == SENSORS.index("too_short"))
-    cause, sensor = np.where(weak, "low_heat", cause), np.where(weak, 0, sensor)
-    verdict = np.where(cause != "", DEFECT, OK).astype(np.int8)
-    code = np.array([CODE[name] for name in cause], dtype=np.int8)
+    sensor = np.where(weak, 0, sensor)
+    code = np.zeros(len(cause), dtype=np.int8)
+    found = np.flatnonzero(cause != "")
+    code[found] = [CODE[name] for name in cause[found]]
+    code[weak] = CODE["low_heat"]
+    verdict = np.where(code > 0, DEFECT, OK).astype(np.int8)
     for name, mask in unjudged.items():
         verdict[mask], code[mask] = UNJUDGED, CODE[name]
     broken = sensor != 0

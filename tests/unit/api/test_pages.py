@@ -121,7 +121,8 @@ PATHS = {
     "/api/v1/agvs/{id}": "/api/v1/agvs/jungheinrich/0007",
     "/api/v1/spc": "/api/v1/spc?spot=S1",
     "/api/v1/rejects/{seq}/payload": "",  # bytes
-    "/api/v1/models/{id}": "",  # this shop has none; tests/unit/api/test_models.py asks for one
+    "/api/v1/guns/{gun}": "",  # no gun of this shop has worn: tests/unit/api/test_guns.py asks for one
+    "/api/v1/models/{id}": "",  # nor has it a model: tests/unit/api/test_models.py asks for one
     "/metrics": "",  # text
 }
 
