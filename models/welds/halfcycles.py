@@ -66,8 +66,11 @@ def to_half_cycles(batch: WeldBatch) -> WeldBatch:
     total_us = np.bincount(owner[1:][within], gap_us[within], minlength=len(batch))
     count = np.bincount(owner[1:][within], minlength=len(batch))
     half_us = np.where(count > 0, total_us / np.maximum(count, 1), np.mean(HALF_CYCLE_US))
+    # Sample k lies k half-cycles after the start of the record, to within half of one: times stay those of the record.
     first = np.searchsorted(owner, np.arange(len(batch)))
-    place = np.rint((middle - middle[first][owner]) * batch.dt_us[owner] / half_us[owner]).astype(np.int64)
+    dt_us = batch.dt_us
+    before = np.rint((middle[first] - starts) * dt_us / half_us).astype(np.int64)
+    place = before[owner] + np.rint((middle - middle[first][owner]) * dt_us[owner] / half_us[owner]).astype(np.int64)
     last = np.searchsorted(owner, np.arange(len(batch)), side="right") - 1
     offsets = np.zeros(len(batch) + 1, dtype=np.int64)
     np.cumsum(place[last] + 1, out=offsets[1:])
@@ -78,9 +81,8 @@ def to_half_cycles(batch: WeldBatch) -> WeldBatch:
     rms = np.sqrt(square * batch.dt_us[owner] / half_us[owner]).astype(np.float32)
     effective[at] = rms
     across[at] = rms * (power / square)
-    middle_of = np.repeat(middle[first], np.diff(offsets)) + (
-        np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
-    ) * np.repeat(half_us / batch.dt_us, np.diff(offsets))
+    inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1] + before, np.diff(offsets))
+    middle_of = np.repeat(middle[first], np.diff(offsets)) + inside * np.repeat(half_us / dt_us, np.diff(offsets))
     nearest = np.clip(np.rint(middle_of).astype(np.int64), 0, len(current) - 1)
     return replace(
         batch,

@@ -121,6 +121,22 @@ def test_a_voltage_alone_shows_its_step_and_end():
     assert np.nanmax(found.trace) == np.max(np.abs(batch.voltage_v))
 
 
+def test_alternating_current_is_drawn_by_half_cycles_at_the_times_of_the_record():
+    t_ms = np.arange(0, 400, 0.5)
+    on = (t_ms >= 60) & (t_ms < 360)
+    current = np.where(on, 12.0 * np.sin(2 * np.pi * 50 * (t_ms - 60) / 1000), 0.0)
+    resistance = 100 + 60 * np.exp(-(((t_ms - 160) / 50) ** 2))
+    curves = [np.float32(x).tolist() for x in (current, current * resistance / 1000)]
+    found = read_evidence(making.batch([Weld("S1", "7", 0, 500, curves[0], curves[1], None)]), 0.0)
+    assert found.origin_ms == pytest.approx(65, abs=10)
+    marks = by_kind(found.marks)
+    assert marks["beta"].ms == pytest.approx(160, abs=10)
+    assert marks["beta"].value == found.features.values[0, AT["r_beta_uohm"]] == pytest.approx(160, rel=0.03)
+    assert [(each.kind, each.start_ms) for each in found.phases if each.kind == "main"] == [
+        ("main", pytest.approx(60, abs=10))
+    ]
+
+
 @pytest.mark.parametrize("fault", ["no_current", "too_short", "gap", "infinite"])
 def test_a_curve_without_a_main_pulse_has_no_marks_and_departs_from_nothing(fault: str):
     batch = weld(fault)
