@@ -36,7 +36,7 @@ class Verdicts:
     lead: NDArray[np.int8]
     """(n,) index into `FEATURES` of the feature that decided, -1 for none."""
     score: NDArray[np.float32]
-    """(n,) largest deciding distance, sigmas; NaN when not compared."""
+    """(n,) the furthest check, scaled so that its limit is `JudgeSettings.limit_sigma`; NaN when not compared."""
     value: NDArray[np.float32]
     """(n,) the lead feature."""
     centre: NDArray[np.float32]

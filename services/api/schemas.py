@@ -78,7 +78,7 @@ class WeldOut(Model):
     verdict: Verdict
     cause: str
     lead: str = Field(description="the feature that decided")
-    score: float | None = Field(description="largest distance from the reference, sigmas")
+    score: float | None = Field(description="the furthest of all checks, scaled: its limit is judge.limit_sigma (6)")
     value: float | None
     centre: float | None
     sigma: float | None

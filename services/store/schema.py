@@ -37,7 +37,7 @@ WELD = _schema(
         ("verdict", pa.string()),  # one of VERDICTS
         ("cause", pa.string()),  # a key of models.welds.causes; "" when ok
         ("lead", pa.string()),  # the feature that decided; "" when none did
-        ("score", pa.float32()),  # largest distance from the reference, sigmas; null when not compared
+        ("score", pa.float32()),  # the furthest check, scaled: its limit is judge.limit_sigma; null when not compared
         ("value", pa.float32()),  # of the lead feature
         ("centre", pa.float32()),  # its reference
         ("sigma", pa.float32()),

@@ -18,7 +18,7 @@ function content(weld, { spot, extra = null }) {
       { class: 'head' },
       spot && h('span', { text: weld.spot }),
       h('span', { class: tone(verdict), text: what }),
-      score !== null && h('span', { class: 'muted', text: t('weld.sigmas', { z: number(score, 1) }) }),
+      score !== null && h('span', { class: 'muted', text: t('weld.score', { z: number(score, 1) }) }),
       spot && h('span', { class: 'muted', text: weld.cell }),
       weld.late && h('span', { class: 'muted', text: t('weld.late') }),
       weld.new_spot && h('span', { class: 'muted', text: t('weld.new_spot') }),

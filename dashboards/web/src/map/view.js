@@ -90,7 +90,7 @@ export function spotMap({ list, onOpen, states }) {
 
   function describe({ spot }) {
     const state = stateOf(spot);
-    const detail = [spot.cause && causeName(spot.cause), spot.score !== null && spot.score !== undefined && t('weld.sigmas', { z: number(spot.score, 1) })];
+    const detail = [spot.cause && causeName(spot.cause), spot.score !== null && spot.score !== undefined && t('weld.score', { z: number(spot.score, 1) })];
     return { state, detail: detail.filter(Boolean).join(' · ') };
   }
 
