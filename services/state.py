@@ -15,6 +15,7 @@ import numpy as np
 from edge.plant import Plant
 from models.fleet.track import Agv, FleetTracker
 from models.signals import Watcher
+from models.snapshots import put_under, take_from
 from models.welds.bodies import BodyState, BodyTracker
 from models.welds.bursts import BurstDetector
 from models.welds.drift import DriftMonitor
@@ -29,7 +30,7 @@ from services.seen import Seen
 
 LAYOUT = 3
 """Version of the snapshot's layout."""
-JUDGE_PREFIX = "judge."
+JUDGE = "judge"
 
 
 class StateError(OperatorError):
@@ -104,7 +105,7 @@ class PipelineState:
 
     @property
     def watchers(self) -> dict[str, Watcher]:
-        """What follows the judged welds and raises signals, by the prefix of its arrays in the snapshot."""
+        """What follows the judged welds and raises signals, by the name of its part of the snapshot."""
         return {"wear": self.wear, "drift": self.drift, "bursts": self.bursts}
 
     def save(self, path: Path) -> None:
@@ -119,9 +120,9 @@ class PipelineState:
             list(self.fleet.agvs.values()),
             self.models,
         )
-        arrays = {JUDGE_PREFIX + name: array for name, array in self.judge.snapshot().items()}
-        for prefix, watcher in self.watchers.items():
-            arrays |= {f"{prefix}.{name}": array for name, array in watcher.snapshot().items()}
+        arrays = put_under(JUDGE, self.judge.snapshot())
+        for name, watcher in self.watchers.items():
+            arrays |= put_under(name, watcher.snapshot())
         arrays["meta"] = np.frombuffer(msgspec.json.encode(meta), dtype=np.uint8)
         arrays["seen_ids"] = self.seen_ids.snapshot()
         arrays["seen_times"] = self.seen_times.snapshot()
@@ -144,9 +145,9 @@ class PipelineState:
                 f"{path} was learnt with judge.learn_n = {meta.learn_n}; the settings say {config.judge.learn_n}. "
                 "Set it back, or move the file away to learn anew"
             )
-        _restore_judge(state.judge, arrays)
-        for prefix, watcher in state.watchers.items():
-            watcher.restore(_part(arrays, f"{prefix}."))
+        state.judge.restore(take_from(JUDGE, arrays))
+        for name, watcher in state.watchers.items():
+            watcher.restore(take_from(name, arrays))
         state.bodies.restore(meta.bodies)
         state.seen_ids = Seen(config.judge.remember_ids, arrays["seen_ids"].tolist())
         state.seen_times = Seen(config.judge.remember_ids, arrays["seen_times"].tolist())
@@ -160,22 +161,14 @@ def load_for_reading(path: Path) -> tuple[WeldJudge, WearTracker]:
     """Return the judge and the electrodes of a snapshot, as they were saved. Raises `StateError`."""
     arrays, meta = _read(path)
     judge = WeldJudge(JudgeSettings(learn_n=meta.learn_n))
-    _restore_judge(judge, arrays)
-    return judge, WearTracker.of(_part(arrays, "wear."))
+    judge.restore(take_from(JUDGE, arrays))
+    return judge, WearTracker.of(take_from("wear", arrays))
 
 
 def wear_settings(config: Config) -> WearSettings:
     """Return what electrode wear is measured against."""
     judge, wear = config.judge, config.wear
     return WearSettings(judge.limit_sigma, judge.conditioning_n, wear.density_loss, wear.warn_welds)
-
-
-def _restore_judge(judge: WeldJudge, arrays: dict[str, np.ndarray]) -> None:
-    judge.restore(_part(arrays, JUDGE_PREFIX))
-
-
-def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], _Meta]:

@@ -43,28 +43,17 @@ def estimate_uh(
     result = np.full(len(stop), np.nan, dtype=np.float32)
     following = np.abs(current_ka[np.minimum(stop, weld_stop - 1)])
     slow = np.flatnonzero(following >= np.float32(NEXT_SHARE) * np.abs(current_ka[stop - 1]))
-    if len(slow):
-        result[slow] = _by_flux(current_ka, voltage_v, r_uohm[slow], stop[slow], weld_stop[slow], dt_ms[slow])
-    return result
-
-
-def _by_flux(
-    current_ka: NDArray[np.float32],
-    voltage_v: NDArray[np.float32],
-    r_uohm: NDArray[np.float32],
-    stop: NDArray[np.int64],
-    weld_stop: NDArray[np.int64],
-    dt_ms: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    begin = stop - 1
-    end = np.minimum(stop + np.ceil(np.float32(EDGE_MS) / dt_ms).astype(np.int64), weld_stop)
+    if not len(slow):
+        return result
+    begin, dt = stop[slow] - 1, dt_ms[slow]
+    end = np.minimum(begin + 1 + np.ceil(np.float32(EDGE_MS) / dt).astype(np.int64), weld_stop[slow])
     before, after = current_ka[begin], current_ka[end - 1]
     half = np.float32(0.5)  # of the first and the last sample: the trapezoidal rule
     charge = over(np.add, current_ka, begin, end) - half * (before + after)
     flux = over(np.add, voltage_v, begin, end) - half * (voltage_v[begin] + voltage_v[end - 1])
-    uh = (flux - r_uohm / np.float32(1000) * charge) * dt_ms / (after - before)
+    uh = (flux - r_uohm[slow] / np.float32(1000) * charge) * dt / (after - before)
     seen = (np.abs(after) <= np.float32(GONE_SHARE) * np.abs(before)) & (charge / before >= RESOLVED_SAMPLES)
-    result: NDArray[np.float32] = np.where(seen & (np.abs(uh) <= MAX_UH), uh, np.float32(np.nan))
+    result[slow] = np.where(seen & (np.abs(uh) <= MAX_UH), uh, np.float32(np.nan))
     return result
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.snapshots import put_under, take_from
 from models.welds.batch import WeldBatch
 from models.welds.conditioning import wear_of
 from models.welds.features import Features, extract
@@ -26,9 +27,6 @@ from models.welds.shape import Bands, Directions
 from models.welds.trained import TrainedModel
 from models.welds.verdicts import CODE, DEFECT, OK, Verdicts, decide, use_model
 
-BAND_PREFIX, DIRECTIONS_PREFIX, NOISE_PREFIX, LIMITS_PREFIX = "band.", "directions.", "noise.", "limits."
-PRIORS_PREFIX = "priors."
-"""Of the names of their arrays in a snapshot."""
 BLOCK = 4096
 """State that spans streams changes after every so many welds and at no other time, whatever the batches."""
 ROUND = 2048
@@ -196,6 +194,11 @@ class WeldJudge:
         self.noise.end_block()
         self.limits.end_block()
 
+    @property
+    def _shared(self) -> dict[str, Priors | Noise | Limits | Directions]:
+        """What spans streams, by the name of its part of a snapshot."""
+        return {"priors": self.priors, "noise": self.noise, "limits": self.limits, "directions": self.directions}
+
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
         """Return the whole state as plain arrays, from which `restore` goes on to the bit."""
         text = json.dumps(
@@ -209,11 +212,10 @@ class WeldJudge:
         )
         state: dict[str, NDArray[np.generic]] = {"keys": np.frombuffer(text.encode(), dtype=np.uint8)}
         state |= self.references.arrays(len(self._rows))
-        state |= {BAND_PREFIX + name: array for name, array in self.bands.arrays(len(self._rows)).items()}
-        state |= {PRIORS_PREFIX + name: array for name, array in self.priors.snapshot().items()}
-        state |= {NOISE_PREFIX + name: array for name, array in self.noise.snapshot().items()}
-        state |= {LIMITS_PREFIX + name: array for name, array in self.limits.snapshot().items()}
-        return state | {DIRECTIONS_PREFIX + name: array for name, array in self.directions.snapshot().items()}
+        state |= put_under("band", self.bands.arrays(len(self._rows)))
+        for name, part in self._shared.items():
+            state |= put_under(name, part.snapshot())
+        return state
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Take over a snapshot. Raises `ValueError` when it was made with another `learn_n`."""
@@ -230,12 +232,11 @@ class WeldJudge:
         for name in References.ARRAYS:
             getattr(self.references, name)[: len(self._rows)] = state[name]
         self.bands = Bands.empty(rows)
+        bands = take_from("band", state)
         for name in Bands.ARRAYS:
-            getattr(self.bands, name)[: len(self._rows)] = state[BAND_PREFIX + name]
-        self.directions.restore({name.removeprefix(DIRECTIONS_PREFIX): state[name] for name in state})
-        self.priors.restore({name.removeprefix(PRIORS_PREFIX): state[name] for name in state})
-        self.noise.restore({name.removeprefix(NOISE_PREFIX): state[name] for name in state})
-        self.limits.restore({name.removeprefix(LIMITS_PREFIX): state[name] for name in state})
+            getattr(self.bands, name)[: len(self._rows)] = bands[name]
+        for name, part in self._shared.items():
+            part.restore(take_from(name, state))
         self.count = keys["count"]
 
     def _find_rows(self, batch: WeldBatch) -> NDArray[np.int64]:

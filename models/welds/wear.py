@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.signals import Raised
+from models.snapshots import put_under, take_from
 from models.welds.batch import WeldBatch
 from models.welds.judge import GunEvent
 from models.welds.sensors import SENSORS
@@ -135,7 +136,7 @@ class WearTracker:
         state: dict[str, NDArray[np.generic]] = {"keys": np.frombuffer(text.encode(), dtype=np.uint8)}
         guns, streams = len(self._guns), len(self._streams)
         for part, rows, n in self._parts(guns, streams):
-            state |= {part + name: array for name, array in rows.snapshot(n).items()}
+            state |= put_under(part, rows.snapshot(n))
         return state
 
     @classmethod
@@ -152,11 +153,11 @@ class WearTracker:
         self._guns = {name: row for row, name in enumerate(keys["guns"])}
         self._streams = {(gun, spot, program): row for row, (gun, spot, program) in enumerate(keys["streams"])}
         for part, rows, n in self._parts(len(self._guns), len(self._streams)):
-            rows.restore({name.removeprefix(part): a for name, a in state.items() if name.startswith(part)}, n)
+            rows.restore(take_from(part, state), n)
 
     def _parts(self, guns: int, streams: int) -> tuple[tuple[str, Rows, int], ...]:
         trends = self._trends
-        return ("gun.", self._rows, guns), ("trend.", trends.gun, guns), ("stream.", trends.stream, streams)
+        return ("gun", self._rows, guns), ("trend", trends.gun, guns), ("stream", trends.stream, streams)
 
     def _row(self, gun: str) -> int:
         row = self._guns.setdefault(gun, len(self._guns))

@@ -88,6 +88,16 @@ def test_a_restored_judge_goes_on_to_the_bit() -> None:
     assert bits(through.judge(making.batch(welds[92:]))) == bits(again.judge(making.batch(welds[92:])))
 
 
+def test_a_snapshot_is_read_by_its_names_whatever_their_order() -> None:
+    judge, again = WeldJudge(SETTINGS), WeldJudge(SETTINGS)
+    judge.judge(making.batch(shift(4, 200)))
+    state = judge.snapshot()
+    again.restore(dict(reversed(state.items())))
+    assert {name: array.tobytes() for name, array in again.snapshot().items()} == {
+        name: array.tobytes() for name, array in state.items()
+    }
+
+
 def test_a_snapshot_of_other_settings_is_refused() -> None:
     with pytest.raises(ValueError, match="learn_n 12; the settings say 20"):
         WeldJudge(JudgeSettings()).restore(WeldJudge(SETTINGS).snapshot())
