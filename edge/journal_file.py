@@ -62,11 +62,11 @@ class JournalMissing(JournalError):  # noqa: N818 - the name says a state of the
     """There is no journal yet, or it was moved away."""
 
 
-class JournalFull(JournalError):  # noqa: N818
+class JournalFull(JournalError):  # noqa: N818 - a state of the world, too
     """The journal takes nothing now; the message says which bound was met. The same append may succeed later."""
 
 
-class JournalGap(JournalError):  # noqa: N818
+class JournalGap(JournalError):  # noqa: N818 - a state of the world, too
     """Messages that were asked for are trimmed."""
 
 

@@ -160,7 +160,7 @@ class _Publisher:
                 continue
             parcels = [parcel for _, parcel in taken]
             if sum(parcel.welds for parcel in parcels) > INLINE_WELDS:
-                payloads = await asyncio.to_thread(lambda: [parcel.encode(now_ns) for parcel in parcels])  # noqa: B023
+                payloads = await asyncio.to_thread(lambda: [p.encode(now_ns) for p in parcels])  # noqa: B023 - awaited here
             else:
                 payloads = [parcel.encode(now_ns) for parcel in parcels]
             await asyncio.gather(
