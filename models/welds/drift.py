@@ -149,7 +149,7 @@ class DriftMonitor:
                 verdicts.reference_version[start:stop], verdicts.reference_n[start:stop],
             )  # fmt: skip
             common = self._common()
-            for turn in rounds(rows, BLOCK_WELDS[1]):
+            for turn in rounds(rows):
                 found += self._step(piece, turn, common)
             self._gather(piece)
             self.newest_ns = max(self.newest_ns, int(welds.time_ns[start:stop].max()))

@@ -17,15 +17,7 @@ from models.welds.batch import WeldBatch
 from models.welds.inductance import compensate, estimate_uh
 from models.welds.prepare import Part, prepare
 from models.welds.sensors import CLIPPED_SHARE_CURRENT, CLIPPED_SHARE_VOLTAGE, SENSORS, check, is_clipped
-from models.welds.signal import (
-    SETTLED_SHARE,
-    SETTLED_SHARE_VOLTAGE,
-    Pulses,
-    find_pulses,
-    first_hit,
-    gather,
-    over,
-)
+from models.welds.signal import SETTLED_SHARE, SETTLED_SHARE_VOLTAGE, Pulses, Ranges, find_pulses, gather
 
 FEATURES = (
     "weld_time_ms",  # conducting time, all pulses
@@ -143,22 +135,22 @@ def _read(part: Part, at: NDArray[np.int64], loop_uh: NDArray[np.float32], out: 
     clipped = np.zeros(n, dtype=np.bool_)
     core = np.flatnonzero(pulses.core_stop - pulses.core_start >= MIN_CORE_SAMPLES)
     if len(core):
-        start, stop = pulses.core_start[core], pulses.core_stop[core]
-        clipped[core] = is_clipped(size_u, start, stop, CLIPPED_SHARE_VOLTAGE)
+        main = Ranges(pulses.core_start[core], pulses.core_stop[core], len(voltage))
+        clipped[core] = is_clipped(size_u, main, CLIPPED_SHARE_VOLTAGE)
         if part.voltage_only:
             resistance = size_u * _K  # mV
         else:
-            clipped[core] |= is_clipped(pulses.size_ka, start, stop, CLIPPED_SHARE_CURRENT)
+            clipped[core] |= is_clipped(pulses.size_ka, main, CLIPPED_SHARE_CURRENT)
             resistance = _K * voltage / current
-        values[core, AT["voltage_rms_v"]] = _rms(voltage, start, stop)
-        _core(batch, pulses.size_ka, size_u, resistance, core, start, stop, dt_ms[core], values, part.voltage_only)
-        out.band[at[core]] = _grid(resistance, start, stop)
-        out.span_ms[at[core]] = (stop - start - 1) * dt_ms[core]
+        values[core, AT["voltage_rms_v"]] = main.rms(voltage)
+        _core(batch, pulses.size_ka, size_u, resistance, core, main, dt_ms[core], values, part.voltage_only)
+        out.band[at[core]] = _grid(resistance, main)
+        out.span_ms[at[core]] = (main.length - 1) * dt_ms[core]
         if part.direct:
-            tail = _tail(stop - start, dt_ms[core])  # before the last of it, as there the current may already fall
-            level = _mean(resistance, stop - 2 * tail, stop - tail)
+            tail = _tail(main.length, dt_ms[core])  # before the last of it, as there the current may already fall
+            level = Ranges(main.stop - 2 * tail, main.stop - tail, len(voltage)).mean(resistance)
             out.loop_uh[at[core]] = estimate_uh(
-                current, batch.voltage_v, level, stop, batch.offsets[1:][core], dt_ms[core]
+                current, batch.voltage_v, level, main.stop, batch.offsets[1:][core], dt_ms[core]
             )
     out.values[at] = values
     out.sensor[at] = check(
@@ -199,17 +191,19 @@ def _whole_weld(
 ) -> None:
     """Fill the columns that span all pulses, for the welds `on` in which current flows."""
     first, last, dt = pulses.first[on], pulses.last[on], dt_ms[on]
+    whole = Ranges(first, last, len(voltage))
     if not voltage_only:
-        values[on, AT["energy_j"]] = over(np.add, current * voltage, first, last) * dt
-        values[on, AT["charge_c"]] = over(np.add, pulses.size_ka, first, last) * dt
+        values[on, AT["energy_j"]] = whole.reduce(np.add, current * voltage) * dt
+        values[on, AT["charge_c"]] = whole.reduce(np.add, pulses.size_ka) * dt
         start = np.minimum(first + np.rint(np.float32(FIRST_MS[0]) / dt).astype(np.int64), last - 1)
         stop = np.minimum(np.maximum(first + np.rint(np.float32(FIRST_MS[1]) / dt).astype(np.int64), start + 1), last)
-        fraction = over(np.add, voltage, start, stop) / over(np.add, current, start, stop)
+        begin = Ranges(start, stop, len(voltage))
+        fraction = begin.reduce(np.add, voltage) / begin.reduce(np.add, current)
         values[on, AT["r_first_uohm"]] = _K * fraction
     if np.isfinite(batch.force_kn[first]).any():
-        values[on, AT["force_mean_kn"]] = _mean(batch.force_kn, first, last)
+        values[on, AT["force_mean_kn"]] = whole.mean(batch.force_kn)
     if np.isfinite(batch.displacement_mm[first]).any():
-        widest = over(np.maximum, batch.displacement_mm, first, last)
+        widest = whole.reduce(np.maximum, batch.displacement_mm)
         values[on, AT["expansion_mm"]] = widest - batch.displacement_mm[first]
 
 
@@ -219,35 +213,38 @@ def _core(
     voltage: NDArray[np.float32],
     resistance: NDArray[np.float32],
     core: NDArray[np.int64],
-    start: NDArray[np.int64],
-    stop: NDArray[np.int64],
+    main: Ranges,
     dt: NDArray[np.float32],
     values: NDArray[np.float32],
     voltage_only: bool,
 ) -> None:
-    """Fill the columns that come from the core of the main pulse, `start:stop` of the welds `core` that have one.
+    """Fill the columns that come from the core of the main pulse, the ranges `main` of the welds `core` that have one.
 
     `current` and `voltage` (m,) are absolute; `resistance` (m,) holds anything outside the cores, and of welds without
     a current channel it is the voltage in mV.
     """
-    length = stop - start
+    start, stop, length = main.start, main.stop, main.length
     samples = length.astype(np.float32)
     tail = _tail(length, dt)
-    end = _mean(resistance, stop - tail, stop)
+    last = Ranges(stop - tail, stop, len(voltage))
+    end = last.mean(resistance)
 
     smooth = smooth_core(resistance, start, stop)
     early = np.maximum(1, np.minimum(np.float32(ALPHA_MS) / dt, np.float32(ALPHA_SHARE) * samples)).astype(np.int64)
-    alpha = over(np.minimum, smooth, start, start + early)
-    alpha_at = first_hit(smooth, alpha, start, start + early)
-    beta = over(np.maximum, smooth, alpha_at, stop)
-    beta_at = first_hit(smooth, beta, alpha_at, stop)
+    begin = Ranges(start, start + early, len(voltage))
+    alpha = begin.reduce(np.minimum, smooth)
+    alpha_at = begin.first_hit(smooth, alpha)
+    rest = Ranges(alpha_at, stop, len(voltage))
+    beta = rest.reduce(np.maximum, smooth)
+    beta_at = rest.first_hit(smooth, beta)
 
     width = step_samples(dt)
     fall = _fall(smooth, width, start, stop)
     # A voltage also falls where the contact breaks down, and there is no α in it to tell when that is over.
     since = start + length // 3 if voltage_only else alpha_at
-    most = over(np.maximum, fall, since, stop - width)
-    step_at = first_hit(fall, most, since, stop - width)
+    falling = Ranges(since, stop - width, len(voltage))
+    most = falling.reduce(np.maximum, fall)
+    step_at = falling.first_hit(fall, most)
     step: NDArray[np.float32] = np.maximum(most, np.float32(0))
 
     def put(name: str, value: NDArray[np.float32]) -> None:
@@ -258,21 +255,21 @@ def _core(
         put("voltage_end_v", end / _K)
         put("voltage_step_v", step / _K)
         return
-    put("current_rms_ka", _rms(current, start, stop))
-    put("voltage_end_v", _mean(voltage, stop - tail, stop))
+    put("current_rms_ka", main.rms(current))
+    put("voltage_end_v", last.mean(voltage))
     put("r_alpha_uohm", alpha)
     put("r_beta_uohm", beta)
     put("t_beta_ms", (beta_at - start).astype(np.float32) * dt)
-    put("r_mean_uohm", _mean(resistance, start, stop))
+    put("r_mean_uohm", main.mean(resistance))
     put("r_end_uohm", end)
     put("r_drop_uohm", beta - end)
     to_end_ms = (stop - 1 - beta_at).astype(np.float32) * dt
     slope = np.divide(end - beta, to_end_ms, out=np.zeros_like(end), where=to_end_ms > 0)
     put("r_slope_uohm_per_ms", slope)
     put("step_uohm", step)
-    put("current_dip_share", _dip(current, values[core, AT["current_rms_ka"]], start, stop, dt))
+    put("current_dip_share", _dip(current, values[core, AT["current_rms_ka"]], main, dt))
     if np.isfinite(batch.force_kn[start]).any():
-        put("force_step_kn", _force_step(batch.force_kn, step_at, start, stop, dt))
+        put("force_step_kn", _force_step(batch.force_kn, step_at, main, dt))
 
 
 def _tail(length: NDArray[np.int64], dt_ms: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -281,16 +278,6 @@ def _tail(length: NDArray[np.int64], dt_ms: NDArray[np.float32]) -> NDArray[np.i
         np.int64
     )
     return tail
-
-
-def _mean(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
-    samples: NDArray[np.float32] = (stop - start).astype(np.float32)
-    return over(np.add, curve, start, stop) / samples
-
-
-def _rms(curve: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
-    rms: NDArray[np.float32] = np.sqrt(_mean(np.square(curve), start, stop))
-    return rms
 
 
 def step_samples(dt_ms: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -327,45 +314,41 @@ def _fall(
 
 
 def _dip(
-    current: NDArray[np.float32],
-    rms: NDArray[np.float32],
-    start: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    dt: NDArray[np.float32],
+    current: NDArray[np.float32], rms: NDArray[np.float32], main: Ranges, dt: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the largest dip of the current within the guards, as a share of its effective value."""
-    begin = start + np.ceil(np.float32(DIP_GUARD_MS[0]) / dt).astype(np.int64)
-    end = stop - np.ceil(np.float32(DIP_GUARD_MS[1]) / dt).astype(np.int64)
+    begin = main.start + np.ceil(np.float32(DIP_GUARD_MS[0]) / dt).astype(np.int64)
+    end = main.stop - np.ceil(np.float32(DIP_GUARD_MS[1]) / dt).astype(np.int64)
     short = end <= begin
-    lowest = over(np.minimum, current, np.where(short, start, begin), np.where(short, stop, end))
-    dip: NDArray[np.float32] = np.maximum(1 - lowest / rms, np.float32(0))
+    inner = Ranges(np.where(short, main.start, begin), np.where(short, main.stop, end), len(current))
+    dip: NDArray[np.float32] = np.maximum(1 - inner.reduce(np.minimum, current) / rms, np.float32(0))
     return dip
 
 
 def _force_step(
-    force_kn: NDArray[np.float32],
-    step_at: NDArray[np.int64],
-    start: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    dt: NDArray[np.float32],
+    force_kn: NDArray[np.float32], step_at: NDArray[np.int64], main: Ranges, dt: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    def mean(around_ms: tuple[float, ...]) -> NDArray[np.float32]:
-        away = np.rint(np.array(around_ms, dtype=np.float32) / dt[:, None]).astype(np.int64)
-        index = np.clip(step_at[:, None] + away, start[:, None], stop[:, None] - 1)
-        a, b, c = force_kn[index].T
-        of_three: NDArray[np.float32] = (a + b + c) / np.float32(3)
-        return of_three
-
-    return mean(BEFORE_MS) - mean(AFTER_MS)
+    away = np.rint(np.array((*BEFORE_MS, *AFTER_MS), dtype=np.float32)[:, None] / dt).astype(np.int64)
+    index = np.minimum(np.maximum(step_at + away, main.start), main.stop - 1)
+    a, b, c, d, e, f = force_kn.take(index, mode="clip")
+    step: NDArray[np.float32] = (a + b + c) / np.float32(3) - (d + e + f) / np.float32(3)
+    return step
 
 
-def _grid(resistance: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float32]:
+def _grid(resistance: NDArray[np.float32], main: Ranges) -> NDArray[np.float32]:
     """Put each core on `BAND_POINTS` even steps from its first to its last sample, linear between samples."""
-    span = (stop - 1 - start).astype(np.float32)
-    position = span[:, None] * (np.arange(BAND_POINTS, dtype=np.float32) / np.float32(BAND_POINTS - 1))
-    left = np.minimum(position.astype(np.int64), (stop - 2 - start)[:, None])
-    weight = position - left.astype(np.float32)
-    left += start[:, None]
+    spans, kind = np.unique(main.length - 1, return_inverse=True)  # a plant has few lengths of core, and many cores
+    position = spans.astype(np.float32)[:, None] * (
+        np.arange(BAND_POINTS, dtype=np.float32) / np.float32(BAND_POINTS - 1)
+    )
+    step = np.minimum(position.astype(np.int64), spans[:, None] - 1)
+    weight = (position - step.astype(np.float32)).take(kind, axis=0)
+    left = step.take(kind, axis=0)
+    left += main.start[:, None]
     low = resistance.take(left, mode="clip")  # checks no bounds, which cannot be passed
-    grid: NDArray[np.float32] = low + weight * (resistance.take(left + 1, mode="clip") - low)
+    left += 1
+    grid: NDArray[np.float32] = resistance.take(left, mode="clip")
+    grid -= low
+    grid *= weight
+    grid += low
     return grid

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.welds.signal import over
+from models.welds.signal import Ranges
 
 EDGE_MS = 30.0
 """Longest time the current of an inverter takes to run out."""
@@ -49,8 +49,9 @@ def estimate_uh(
     end = np.minimum(begin + 1 + np.ceil(np.float32(EDGE_MS) / dt).astype(np.int64), weld_stop[slow])
     before, after = current_ka[begin], current_ka[end - 1]
     half = np.float32(0.5)  # of the first and the last sample: the trapezoidal rule
-    charge = over(np.add, current_ka, begin, end) - half * (before + after)
-    flux = over(np.add, voltage_v, begin, end) - half * (voltage_v[begin] + voltage_v[end - 1])
+    edge = Ranges(begin, end, len(current_ka))
+    charge = edge.reduce(np.add, current_ka) - half * (before + after)
+    flux = edge.reduce(np.add, voltage_v) - half * (voltage_v[begin] + voltage_v[end - 1])
     uh = (flux - r_uohm[slow] / np.float32(1000) * charge) * dt / (after - before)
     seen = (np.abs(after) <= np.float32(GONE_SHARE) * np.abs(before)) & (charge / before >= RESOLVED_SAMPLES)
     result[slow] = np.where(seen & (np.abs(uh) <= MAX_UH), uh, np.float32(np.nan))

@@ -29,8 +29,6 @@ from models.welds.verdicts import CODE, DEFECT, OK, Verdicts, decide, use_model
 
 BLOCK = 4096
 """State that spans streams changes after every so many welds and at no other time, whatever the batches."""
-ROUND = 2048
-"""Welds judged together: enough for the arithmetic, few enough for the processor's cache."""
 BLOCKS_PER_LEARNING = 64
 """What streams have in common is worked out anew after so many blocks; at first after 1, 2, 4, 8, 16 and 32."""
 
@@ -241,10 +239,9 @@ class WeldJudge:
 
     def _find_rows(self, batch: WeldBatch) -> NDArray[np.int64]:
         known = self._rows
-        keys = list(zip(batch.spot, batch.program, strict=True))
-        rows = list(map(known.get, keys))
+        rows = list(map(known.get, zip(batch.spot, batch.program, strict=True)))
         if None in rows:
-            rows = [known.setdefault(key, len(known)) for key in keys]
+            rows = [known.setdefault(key, len(known)) for key in zip(batch.spot, batch.program, strict=True)]
             self.references.reserve(len(known))
             self.bands.reserve(len(known))
             self.references.program[np.array(rows)] = self.directions.rows(batch.program)
@@ -279,7 +276,7 @@ class WeldJudge:
     ) -> NDArray[np.float32]:
         """Judge at most one weld per stream; return the residuals of those that teach what residuals are like."""
         reference, bands, programs = self.references, self.bands, self.references.program[rows]
-        values, sensor, band = features.values[at], features.sensor[at], features.band[at]
+        values, sensor, band = features.values.take(at, axis=0), features.sensor[at], features.band.take(at, axis=0)
         late = reference.arrive(rows, time_ns)
         sound = sensor == 0
         young = reference.learning(rows)
@@ -306,28 +303,32 @@ class WeldJudge:
         led = np.where(compared, lead, -1)
         k = np.arange(len(at))
         has = led >= 0
-        out.z[at] = z
-        out.verdict[at] = verdict
-        out.cause[at] = code
-        out.lead[at] = led
-        out.score[at] = np.where(compared, score, np.nan)
-        out.value[at] = np.where(has, values[k, led], np.nan)
-        out.centre[at] = np.where(has, centre[k, led], np.nan)
-        out.sigma[at] = np.where(has, sigma[k, led], np.nan)
-        out.reference_n[at] = reference.n[rows]
-        out.reference_version[at] = reference.version[rows]
-        out.late[at] = late
-        out.shape[at] = shape
-        out.risk[at] = risk
-        out.cause_scores[at] = found.scores
+        out.put(
+            at,
+            z=z,
+            verdict=verdict,
+            cause=code,
+            lead=led,
+            score=np.where(compared, score, np.nan),
+            value=np.where(has, values[k, led], np.nan),
+            centre=np.where(has, centre[k, led], np.nan),
+            sigma=np.where(has, sigma[k, led], np.nan),
+            reference_n=reference.n[rows],
+            reference_version=reference.version[rows],
+            late=late,
+            shape=shape,
+            risk=risk,
+            cause_scores=found.scores,
+        )
 
         # The first welds teach whatever their programme's other spots make of them: this spot may be unlike them.
         # Of the others only those do that neither the references nor a model calls a defect.
         agreed = (verdict == OK) & ~(found.ratio >= 1)
         conforms = agreed | (young & ~((verdict == DEFECT) & out.by_model[at]))
         teaches = sound & ~late & ~conditioning & ~excluded & conforms & (young | ~reference.pinned[rows])
-        reference.learn(rows[teaches], values[teaches], wear[teaches], expected.take(teaches), self.priors)
-        bands.learn(rows[teaches], band[teaches], features.span_ms[at][teaches])
+        taught = np.flatnonzero(teaches)
+        reference.learn(rows[taught], values.take(taught, axis=0), wear[taught], expected.take(taught), self.priors)
+        bands.learn(rows[taught], band.take(taught, axis=0), features.span_ms[at[taught]])
         told = compared & ~late & ~young
         learn(z, centre, sigma, told, teaches, found.checks, self.noise, self.limits)
         compares = teaches & banded
@@ -335,11 +336,8 @@ class WeldJudge:
         return np.where(compares[:, None], residual, np.float32(np.nan))
 
 
-def rounds(rows: NDArray[np.int64], most: int = ROUND) -> list[NDArray[np.int64]]:
-    """Split positions into rounds: the k-th round holds the k-th occurrence of every row, in the order of arrival.
-
-    A round of more than `most` positions comes in parts.
-    """
+def rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Split positions into rounds: the k-th round holds the k-th occurrence of every row, in the order of arrival."""
     if not len(rows):
         return []
     order = np.argsort(rows, kind="stable")
@@ -349,5 +347,4 @@ def rounds(rows: NDArray[np.int64], most: int = ROUND) -> list[NDArray[np.int64]
     nth = np.empty(len(rows), dtype=np.int64)
     nth[order] = occurrence
     by_round = np.argsort(nth, kind="stable")
-    whole = np.split(by_round, np.flatnonzero(np.diff(nth[by_round])) + 1)
-    return [part[start : start + most] for part in whole for start in range(0, len(part), most)]
+    return np.split(by_round, np.flatnonzero(np.diff(nth[by_round])) + 1)

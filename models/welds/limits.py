@@ -44,10 +44,10 @@ class Limits:
 
     def add(self, scores: NDArray[np.float64]) -> None:
         """Take the scores (n, checks) of welds that were compared; NaN and -inf: the check does not apply."""
-        applies = np.isfinite(scores)
-        place = np.clip(np.where(applies, scores, 0.0) / BIN_SIGMA, 0, BINS - 1).astype(np.int64)
+        place = np.fmin(np.fmax(scores * (1 / BIN_SIGMA), 0), BINS - 1).astype(np.int64)
         place += np.arange(len(self.sigma)) * BINS
-        self.block += np.bincount(place[applies], minlength=self.block.size).reshape(self.block.shape)
+        self.block += np.bincount(place.ravel(), minlength=self.block.size).reshape(self.block.shape)
+        self.block[:, 0] -= len(scores) - (scores > -np.inf).sum(axis=0)  # of these the first bin was only a guess
 
     def end_block(self) -> None:
         """Let what the block has brought take effect."""

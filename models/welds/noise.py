@@ -46,7 +46,7 @@ class Noise:
         self.scatter, self.seen = np.zeros(f), np.zeros(f)
         self.block_moment, self.block_pairs = np.zeros((f, f)), np.zeros((f, f))
         self.block_scatter, self.block_seen = np.zeros(f), np.zeros(f)
-        self._filters: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._filters: dict[int, NDArray[np.float64]] = {}
 
     @property
     def known(self) -> bool:
@@ -91,10 +91,10 @@ class Noise:
         out, size = np.zeros((n, len(SIGNATURES))), np.zeros(n)
         for mask in np.unique(pattern).tolist():
             at = np.flatnonzero(pattern == mask)
-            weights, whiten = self._filter(mask)
-            part = clean[at]
-            out[at] = _product(part, weights)
-            size[at] = np.einsum("nf,nf->n", _product(part, whiten), part)
+            part = clean[at] if len(at) < n else clean
+            both = _product(part, self._filter(mask))
+            out[at] = both[:, : len(SIGNATURES)]
+            size[at] = np.einsum("nf,nf->n", both[:, len(SIGNATURES) :], part)
         return out, size, there.sum(axis=1)
 
     def snapshot(self) -> dict[str, NDArray[np.generic]]:
@@ -112,8 +112,8 @@ class Noise:
         f = len(USED)
         return (PRIOR_N * np.eye(f) + self.moment) / (PRIOR_N + self.pairs) + RIDGE * np.eye(f)
 
-    def _filter(self, mask: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return weights (F, K) and the inverse of the covariance (F, F), zero where a feature is absent."""
+    def _filter(self, mask: int) -> NDArray[np.float64]:
+        """Return weights (F, K), beside them the inverse of the covariance (F, F); zero where a feature is absent."""
         if mask not in self._filters:
             f = len(USED)
             there = np.flatnonzero(mask >> np.arange(f) & 1)
@@ -126,7 +126,7 @@ class Noise:
             along = directions(usual)
             norm = np.sqrt(np.einsum("kf,fg,kg->k", along, inverse, along))
             weights = (along @ inverse / np.where(norm > 0, norm, np.inf)[:, None]).T
-            self._filters[mask] = np.ascontiguousarray(weights), inverse
+            self._filters[mask] = np.hstack((weights, inverse))
         return self._filters[mask]
 
 

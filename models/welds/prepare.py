@@ -73,9 +73,12 @@ def prepare(batch: WeldBatch) -> tuple[list[Part], NDArray[np.uint8], NDArray[np
 
 def _finite(curve: NDArray[np.float32], starts: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell for each weld whether some, and whether all of its samples are numbers."""
+    every: NDArray[np.bool_] = np.isfinite(np.add.reduceat(curve, starts))
+    if every.all():
+        return every, every
     finite = np.isfinite(curve)
     every = np.logical_and.reduceat(finite, starts)
-    return (every if every.all() else np.logical_or.reduceat(finite, starts)), every
+    return np.logical_or.reduceat(finite, starts), every
 
 
 def _select(batch: WeldBatch, keep: NDArray[np.bool_], at: NDArray[np.int64]) -> tuple[NDArray[np.int64], WeldBatch]:

@@ -70,11 +70,11 @@ class Expected:
     away: NDArray[np.float64]
     """(n,) wear above its mean, hundreds of welds; 0 where it is not counted."""
 
-    def take(self, which: NDArray[np.bool_]) -> Expected:
-        """Return that of the welds for which `which` (n,) holds."""
-        if which.all():
+    def take(self, at: NDArray[np.int64]) -> Expected:
+        """Return that of the welds `at`, which are distinct and in order."""
+        if len(at) == len(self.known):
             return self
-        return Expected(*(getattr(self, name)[which] for name in Expected.__slots__))
+        return Expected(*(getattr(self, name).take(at, axis=0) for name in Expected.__slots__))
 
 
 @dataclass(slots=True)
@@ -195,11 +195,11 @@ class References:
         knows every one of them.
         """
         n = np.clip(self.n[rows], 1, MEMORY_N)
-        seen = self.wear_variance[rows]
-        away = from_mean(wear, self.wear[rows], seen)
-        centre = self.centre[rows]
-        spread = _floored(self.variance[rows], centre)
-        centre += self.slope[rows] * away[:, None]
+        seen = self.wear_variance.take(rows)
+        away = from_mean(wear, self.wear.take(rows), seen)
+        centre = self.centre.take(rows, axis=0)
+        spread = _floored(self.variance.take(rows, axis=0), centre)
+        centre += self.slope.take(rows, axis=0) * away[:, None]
         sigma = spread * np.sqrt((1 + SMALL_N / n) * (1 + doubt(away, seen, n)))[:, None]
         known = ~self.learning(rows)
         out = Expected(known, centre, sigma, spread, away)
@@ -220,8 +220,8 @@ class References:
         if young.any():
             self._gather_first(rows[young], values[young], wear[young], priors)
         if not young.all():
-            old = ~young
-            self._follow(rows[old], values[old], ~np.isnan(wear[old]), expected.take(old), priors)
+            old = np.flatnonzero(~young)
+            self._follow(rows[old], values.take(old, axis=0), ~np.isnan(wear[old]), expected.take(old), priors)
         self.n[rows] += 1
         mature = rows[self.n[rows] == ANCHOR_N]
         if len(mature):
@@ -333,8 +333,8 @@ class References:
         expected: Expected,
         priors: Priors,
     ) -> None:
-        centre, away = self.centre[rows], expected.away
-        rate = 1.0 / np.minimum(self.n[rows] + 1, MEMORY_N)
+        centre, away = self.centre.take(rows, axis=0), expected.away
+        rate = 1.0 / np.minimum(self.n.take(rows) + 1, MEMORY_N)
         rates = rate[:, None]
         error = values - expected.centre
         unseen = np.isnan(error)
@@ -347,28 +347,28 @@ class References:
 
         rate_of_wear = np.where(counted, rate, 0.0)
         self.wear[rows] += rate_of_wear * away
-        wear_variance = (1 - rate_of_wear) * (self.wear_variance[rows] + rate_of_wear * np.square(away))
+        wear_variance = (1 - rate_of_wear) * (self.wear_variance.take(rows) + rate_of_wear * np.square(away))
         self.wear_variance[rows] = wear_variance
         covariance = (rate_of_wear * away)[:, None] * moved
-        covariance += self.covariance[rows]
+        covariance += self.covariance.take(rows, axis=0)
         covariance *= (1 - rate_of_wear)[:, None]
         self.covariance[rows] = covariance
 
-        sigma = self.anchor_sigma[rows]
-        n = np.minimum(self.n[rows] + 1, MEMORY_N)
-        slope = slope_of(covariance, wear_variance, n, priors.slope[self.program[rows]])
+        sigma = self.anchor_sigma.take(rows, axis=0)
+        n = np.minimum(self.n.take(rows) + 1, MEMORY_N)
+        slope = slope_of(covariance, wear_variance, n, priors.slope.take(self.program.take(rows), axis=0))
         steepest = SLOPE_MAX_SIGMA * sigma
         np.minimum(slope, steepest, out=slope)
         np.maximum(slope, -steepest, out=slope)
         self.slope[rows] = slope
-        slope *= (self.wear[rows] - self.anchor_wear[rows])[:, None]
-        there = self.anchor[rows]
+        slope *= (self.wear.take(rows) - self.anchor_wear.take(rows))[:, None]
+        there = self.anchor.take(rows, axis=0)
         there += slope
         moved *= rates
         moved += centre
         np.minimum(moved, there + ANCHOR_SIGMA * sigma, out=moved)
         self.centre[rows] = np.maximum(moved, there - ANCHOR_SIGMA * sigma, out=moved)
-        variance = self.variance[rows]
+        variance = self.variance.take(rows, axis=0)
         np.square(error, out=error)
         error /= WINSOR_VARIANCE
         error -= variance

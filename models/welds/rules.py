@@ -107,7 +107,7 @@ def classify(
     `values` and `centre` (n, F) are the features and their references, `shape` (n, 2) the distances of the whole
     curve's T² and Q. Each weld's findings depend on its own numbers and on `noise` and `limits` alone.
     """
-    used = z[:, _USED]
+    used = z.take(_USED, axis=1)
     filtered, size, degrees = noise.apply(used)
     checks = _checks(z, values, centre, shape, filtered if noise.known else None, size, degrees)
     ratios = checks / limits.sigma
@@ -145,8 +145,8 @@ def _explain(
     cause[~(ratio >= 1)] = ""
 
     # What shows the cause: of its signature the feature that went furthest the right way, else the furthest of all.
-    along = np.where(_SIGNS[best] * z > 0, np.abs(z), 0.0)
-    along[:, [AT["voltage_rms_v"], AT["voltage_end_v"]]] *= np.isnan(z[:, AT["current_rms_ka"]])[:, None]
+    along = np.where(_SIGNS[best] * np.sign(z) > 0, np.abs(z), 0.0)
+    along[np.ix_(~np.isnan(z[:, AT["current_rms_ka"]]), [AT["voltage_rms_v"], AT["voltage_end_v"]])] = 0.0
     explained = (cause != "") & (cause != "shape") & (along.max(axis=1) > 0)
     lead = np.where(explained, np.argmax(along, axis=1), lead)
     told = _STEP_FEATURES[np.argmax(ratios[:, _STEPS], axis=1)]
@@ -172,9 +172,10 @@ def learn(
     limits: Limits,
 ) -> None:
     """Take what welds teach: the limits from those that were `told` (n,) from sound ones, the noise if they conform."""
-    limits.add(checks if told.all() else checks[told])
-    cells = np.ix_(told & conforms, _USED)
-    noise.add(z[cells], sigma[cells] / np.abs(centre[cells]))
+    limits.add(checks if told.all() else checks.take(np.flatnonzero(told), axis=0))
+    at = np.flatnonzero(told & conforms)
+    used, spread, usual = (table.take(_USED, axis=1).take(at, axis=0) for table in (z, sigma, centre))
+    noise.add(used, spread / np.abs(usual))
 
 
 def _checks(
@@ -187,8 +188,8 @@ def _checks(
     degrees: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     checks = np.full((len(z), len(CHECKS)), -np.inf)
-    checks[:, : len(TWO_SIDED)] = np.abs(z[:, _TWO])
-    checks[:, len(TWO_SIDED) : len(DECIDING)] = z[:, _ONE]
+    checks[:, : len(TWO_SIDED)] = np.abs(z.take(_TWO, axis=1))
+    checks[:, len(TWO_SIDED) : len(DECIDING)] = z.take(_ONE, axis=1)
     checks[:, CHECKS.index("late step")] = -z[:, AT["step_left"]]
     small = ~(values[:, AT["step_uohm"]] >= STEP_SHARE * centre[:, AT["r_beta_uohm"]])
     checks[np.flatnonzero(small)[:, None], _STEPS] = -np.inf

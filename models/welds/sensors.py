@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.welds.signal import hits, over
+from models.welds.signal import Ranges
 
 SENSORS = ("", "no_current", "dead_current", "dead_voltage", "clipped", "too_short", "gap")
 """What the sensor checks say, by code; 0 is sound. Causes of `models.welds.causes`."""
@@ -21,6 +21,8 @@ CLIPPED_SHARE_CURRENT, CLIPPED_SHARE_VOLTAGE = 0.6, 0.3
 """Share of core samples that sit exactly on the curve's maximum: of the current (regulated, hence flat), of the
 voltage (never flat on a live joint)."""
 CLIPPED_MIN_SAMPLES = 8
+LOOKS = 16
+"""Evenly spaced samples of a core, of which at least one lies on the maximum of a curve that is cut off."""
 
 
 def check(
@@ -52,14 +54,19 @@ def check(
     return code
 
 
-def is_clipped(
-    size: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64], share: float
-) -> NDArray[np.bool_]:
-    """Tell which cores `start[i]:stop[i]` have at least `share` of their samples on their maximum.
+def is_clipped(size: NDArray[np.float32], core: Ranges, share: float) -> NDArray[np.bool_]:
+    """Tell which cores (n,) have at least `share` of their samples on their maximum.
 
     `size` (m,) is the absolute curve.
     """
-    at_top = hits(size, over(np.maximum, size, start, stop), start, stop)
-    count = np.searchsorted(at_top, stop) - np.searchsorted(at_top, start)
-    result: NDArray[np.bool_] = (count >= CLIPPED_MIN_SAMPLES) & (count >= share * (stop - start))
+    top = core.reduce(np.maximum, size)
+    # A curve that is cut off lies on its maximum for stretches: the few that do so where it is looked at are counted.
+    sample = core.start + core.length * np.arange(1, 2 * LOOKS, 2)[:, None] // (2 * LOOKS)
+    flat = np.flatnonzero((size.take(sample, mode="clip") == top).any(axis=0))
+    result = np.zeros(len(top), dtype=np.bool_)
+    if len(flat):
+        start, stop, length = core.start[flat], core.stop[flat], core.length[flat]
+        at_top = Ranges(start, stop, len(size)).hits(size, top[flat])
+        count = np.searchsorted(at_top, stop) - np.searchsorted(at_top, start)
+        result[flat] = (count >= CLIPPED_MIN_SAMPLES) & (count >= share * length)
     return result

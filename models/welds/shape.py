@@ -102,28 +102,36 @@ class Bands:
 
     def sigma(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return sigma of the band (len(rows), G)."""
-        floor = np.maximum(RELATIVE_FLOOR * np.abs(self.centre[rows]), np.float32(1e-3))
-        sigma: NDArray[np.float32] = np.maximum(MAD_TO_SIGMA * self.deviation[rows], floor)
-        return sigma
+        return _sigma(self.centre.take(rows, axis=0), self.deviation.take(rows, axis=0))
 
     def residual(self, rows: NDArray[np.int64], band: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (len(rows), G) how far curves lie from their bands, sigmas."""
-        away: NDArray[np.float32] = (band - self.centre[rows]) / self.sigma(rows)
+        centre = self.centre.take(rows, axis=0)
+        away: NDArray[np.float32] = band - centre
+        away /= _sigma(centre, self.deviation.take(rows, axis=0))
         return away
 
     def learn(self, rows: NDArray[np.int64], band: NDArray[np.float32], span_ms: NDArray[np.float32]) -> None:
         """Take the curve (len(rows), G) and span of one conforming weld of each of the distinct `rows`."""
         n = self.n[rows]
         rate = (1.0 / np.minimum(n + 1, MEMORY_N)).astype(np.float32)[:, None]
-        centre, deviation = self.centre[rows], self.deviation[rows]
-        away = band - centre
-        reach = REACH * np.maximum(deviation, RELATIVE_FLOOR * np.abs(centre))
+        centre, deviation = self.centre.take(rows, axis=0), self.deviation.take(rows, axis=0)
+        reach = np.abs(centre)
+        reach *= RELATIVE_FLOOR
+        np.maximum(deviation, reach, out=reach)
+        reach *= REACH
         reach[n < SETTLE_N] = np.inf
-        np.clip(away, -reach, reach, out=away)
-        self.centre[rows] = centre + rate * away
+        away = band - centre
+        np.minimum(away, reach, out=away)
+        np.maximum(away, np.negative(reach, out=reach), out=away)
+        centre += np.multiply(rate, away, out=reach)
+        self.centre[rows] = centre
         np.abs(away, out=away)
         away[n == 0] = 0  # the first curve is the centre
-        self.deviation[rows] = deviation + rate * (away - deviation)
+        away -= deviation
+        away *= rate
+        deviation += away
+        self.deviation[rows] = deviation
         self.span_ms[rows] += rate[:, 0] * (span_ms - self.span_ms[rows])
         self.n[rows] = n + 1
 
@@ -192,7 +200,7 @@ class Directions:
 
         Before that Q would be full of what is common: a level that varies from coil to coil, say.
         """
-        along = np.einsum("ng,nkg->nk", residual, self.basis[program])
+        along = np.einsum("ng,nkg->nk", residual, self.basis.take(program, axis=0))
         variance = self.variance[program]
         learnt = variance[:, 0] > 0
         usual = np.square(along)
@@ -231,3 +239,12 @@ class Directions:
         self._rows = {name: row for row, name in enumerate(names)}
         for name in self.ARRAYS:
             setattr(self, name, state[name].copy())
+
+
+def _sigma(centre: NDArray[np.float32], deviation: NDArray[np.float32]) -> NDArray[np.float32]:
+    sigma = MAD_TO_SIGMA * deviation
+    floor = np.abs(centre)
+    floor *= RELATIVE_FLOOR
+    np.maximum(floor, np.float32(1e-3), out=floor)
+    np.maximum(sigma, floor, out=sigma)
+    return sigma

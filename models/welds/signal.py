@@ -23,6 +23,8 @@ SETTLED_SHARE_VOLTAGE = 0.3
 """The same for a voltage that stands in for the current: it peaks at the contact's breakdown and falls from there."""
 
 
+PROBE = 16
+"""So many samples of a pulse are looked at for its settled part at first."""
 SPARSE = 5
 """To take a sample out costs about five times as much as to pass over it; `take` clips, as then it checks no bounds."""
 
@@ -85,70 +87,97 @@ def find_pulses(
         rank = (run_stop - run_start) * (len(run_start) + 1) + np.arange(len(run_start))
         main = np.maximum.reduceat(rank, at) % (len(run_start) + 1)
         start, stop = run_start[main], run_stop[main]
-        level = np.full(len(starts), np.inf, dtype=np.float32)
-        level[weld] = np.float32(settled_share) * over(np.maximum, size, start, stop)
-        settled = np.flatnonzero(size >= np.repeat(level, lengths))
-        core_start[weld] = settled[np.searchsorted(settled, start)]
-        core_stop[weld] = settled[np.searchsorted(settled, stop) - 1] + 1
+        level = np.float32(settled_share) * Ranges(start, stop, len(size)).reduce(np.maximum, size)
+        core_start[weld] = _first_at_least(size, level, start, stop, 1)
+        core_stop[weld] = _first_at_least(size, level, stop - 1, start - 1, -1) + 1
     return Pulses(size, peak, conducting, count, first, last, core_start, core_stop, run_start, run_stop)
+
+
+def _first_at_least(
+    x: NDArray[np.float32], level: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64], step: int
+) -> NDArray[np.int64]:
+    """Return the first flat index from `start[i]` by `step` (1 or -1) to before `stop[i]` with `x >= level[i]`.
+
+    There is one in each range, nearly always among the first few samples: those are looked at, then twice as many.
+    """
+    found = start.copy()
+    left = np.arange(len(start))
+    begin, width = start, PROBE
+    while len(left):
+        index = begin[:, None] + step * np.arange(width)
+        index = np.minimum(index, stop[left, None] - 1) if step > 0 else np.maximum(index, stop[left, None] + 1)
+        reached = x.take(index, mode="clip") >= level[left, None]
+        at = np.argmax(reached, axis=1)
+        there = reached[np.arange(len(left)), at]
+        found[left[there]] = begin[there] + step * at[there]
+        begin, left, width = begin[~there] + step * width, left[~there], 2 * width
+    return found
 
 
 def _runs(conducting: NDArray[np.bool_], offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where runs of conducting samples begin and end (one past); no run reaches over the end of a weld."""
-    before = np.empty_like(conducting)
-    before[0] = False
-    before[1:] = conducting[:-1]
-    before[offsets[:-1]] = False
-    after = np.empty_like(conducting)
-    after[-1] = False
-    after[:-1] = conducting[1:]
-    after[offsets[1:] - 1] = False
-    return np.flatnonzero(conducting & ~before), np.flatnonzero(conducting & ~after) + 1
+    change = np.empty(len(conducting) + 1, dtype=np.bool_)
+    change[0], change[-1] = conducting[0], conducting[-1]
+    np.not_equal(conducting[1:], conducting[:-1], out=change[1:-1])
+    # A weld that begins as the one before it ends, with current, changes nothing: it ends a run and begins one.
+    inner = offsets[1:-1]
+    joined = inner[conducting[inner] & conducting[inner - 1]]
+    edges = np.flatnonzero(change)
+    if len(joined):
+        edges = np.sort(np.concatenate((edges, joined, joined)))
+    return edges[::2], edges[1::2]
 
 
-def over(
-    operation: np.ufunc, x: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Reduce `x[start[i]:stop[i]]` for every i: the ranges are in order, disjoint and not empty."""
-    if _sparse(x, start, stop):
-        index, begin = gather(start, stop)
-        few: NDArray[np.float32] = operation.reduceat(x.take(index, mode="clip"), begin)
-        return few
-    pairs = np.empty(2 * len(start), dtype=np.int64)
-    pairs[::2], pairs[1::2] = start, stop
-    if len(stop) and stop[-1] == len(x):
-        pairs = pairs[:-1]  # an index past the end is none for reduceat; the last range then ends with the array
-    result: NDArray[np.float32] = operation.reduceat(x, pairs)[::2]
-    return result
+class Ranges:
+    """Ranges `start[i]:stop[i]` of flat arrays of `m` samples, in order, disjoint and not empty."""
 
+    def __init__(self, start: NDArray[np.int64], stop: NDArray[np.int64], m: int) -> None:
+        self.start, self.stop, self.length = start, stop, stop - start
+        self._m = m
+        self._index: NDArray[np.int64] | None = None
+        if SPARSE * int(self.length.sum()) < m:  # the result is the same
+            self._index, self._pairs = gather(start, stop)
+        else:
+            pairs = np.empty(2 * len(start), dtype=np.int64)
+            pairs[::2], pairs[1::2] = start, stop
+            # An index past the end is none for reduceat; the last range then ends with the array.
+            self._pairs = pairs[:-1] if len(stop) and stop[-1] == m else pairs
 
-def hits(
-    x: NDArray[np.float32], value: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the flat indices, in order, at which `x[start[i]:stop[i]]` equals `value[i]`; ranges as in `over`."""
-    if _sparse(x, start, stop):
-        index, _ = gather(start, stop)
-        found: NDArray[np.int64] = index[x.take(index, mode="clip") == np.repeat(value, stop - start)]
-        return found
-    edges = np.empty(2 * len(start) + 2, dtype=np.int64)
-    edges[0], edges[1:-1:2], edges[2:-1:2], edges[-1] = 0, start, stop, len(x)
-    wanted = np.full(2 * len(start) + 1, np.nan, dtype=np.float32)
-    wanted[1::2] = value
-    return np.flatnonzero(x == np.repeat(wanted, np.diff(edges)))
+    def reduce(self, operation: np.ufunc, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n,) `operation` over every range of `x` (m,)."""
+        if self._index is not None:
+            few: NDArray[np.float32] = operation.reduceat(x.take(self._index, mode="clip"), self._pairs)
+            return few
+        result: NDArray[np.float32] = operation.reduceat(x, self._pairs)[::2]
+        return result
 
+    def mean(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n,) the means."""
+        samples: NDArray[np.float32] = self.length.astype(np.float32)
+        return self.reduce(np.add, x) / samples
 
-def first_hit(
-    x: NDArray[np.float32], value: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return where `x[start[i]:stop[i]]` first equals `value[i]`; `start[i]` where it does not (NaN)."""
-    found = hits(x, value, start, stop)
-    at = np.append(found, np.iinfo(np.int64).max)[np.searchsorted(found, start)]
-    return np.where(at < stop, at, start)
+    def rms(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n,) the effective values."""
+        effective: NDArray[np.float32] = np.sqrt(self.mean(np.square(x)))
+        return effective
 
+    def hits(self, x: NDArray[np.float32], value: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the flat indices, in order, at which range i equals `value[i]`."""
+        if self._index is not None:
+            equal = x.take(self._index, mode="clip") == np.repeat(value, self.length)
+            found: NDArray[np.int64] = self._index[equal]
+            return found
+        edges = np.empty(2 * len(value) + 2, dtype=np.int64)
+        edges[0], edges[1:-1:2], edges[2:-1:2], edges[-1] = 0, self.start, self.stop, self._m
+        wanted = np.full(2 * len(value) + 1, np.nan, dtype=np.float32)
+        wanted[1::2] = value
+        return np.flatnonzero(x == np.repeat(wanted, np.diff(edges)))
 
-def _sparse(x: NDArray[np.float32], start: NDArray[np.int64], stop: NDArray[np.int64]) -> bool:
-    """Tell whether ranges hold so little of `x` that it is quicker to take them out; the result is the same."""
-    return bool(SPARSE * int((stop - start).sum()) < len(x))
+    def first_hit(self, x: NDArray[np.float32], value: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return (n,) where range i first equals `value[i]`; its start where it does not (NaN)."""
+        found = self.hits(x, value)
+        at = np.append(found, np.iinfo(np.int64).max)[np.searchsorted(found, self.start)]
+        return np.where(at < self.stop, at, self.start)
 
 
 def gather(start: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -94,6 +94,11 @@ class Verdicts:
             cause_scores=np.full((n, len(SCORED)), np.nan, dtype=np.float32),
         )
 
+    def put(self, at: NDArray[np.int64], **columns: NDArray[np.generic]) -> None:
+        """Fill in columns by name, for the welds `at`."""
+        for name, column in columns.items():
+            getattr(self, name)[at] = column
+
     @classmethod
     def join(cls, parts: Sequence[Verdicts]) -> Verdicts:
         """Return the verdicts of several parts, one after the other."""

@@ -43,7 +43,8 @@ class Shop:
         z = np.where(expected.known[:, None], (as_float32 - expected.centre) / expected.sigma, np.nan)
         far = np.nan_to_num(np.abs(z), nan=0.0).max(axis=1) >= limit
         teaches = self.references.learning(rows) | ~far
-        self.references.learn(rows[teaches], as_float32[teaches], wear[teaches], expected.take(teaches), self.priors)
+        at = np.flatnonzero(teaches)
+        self.references.learn(rows[at], as_float32[at], wear[at], expected.take(at), self.priors)
         return z
 
     def learn(self, rng: np.random.Generator, welds: int, noise: float = 0.02) -> None:
