@@ -18,16 +18,38 @@ from edge.topics import Place
 from models.fleet.track import Agv
 from models.welds.explain import sentence
 from services.rows import PlacedSignal, agv_row, signal_table
-from services.times import rfc3339
+from services.times import all_rfc3339, rfc3339
 
 NOWHERE = "_"
 """Stands for the ISA-95 levels that a plant-wide message has not."""
 QUEUE_MESSAGES = 10_000
 """Messages kept for a broker that is away; beyond it the feed has a hole, the store has none."""
-_FEED_COLUMNS = (
-    "spot", "program", "line", "cell", "gun", "body", "weld_id", "time_ns", "verdict", "cause", "score", "lead",
-    "value", "centre", "sigma", "late", "reference_n", "site", "area",
-)  # fmt: skip
+
+
+class _WeldItem(msgspec.Struct, gc=False):
+    """One weld as the live feed shows it; the fields but the last are columns of `schema.WELD`, in this order."""
+
+    spot: str
+    program: str
+    line: str
+    cell: str
+    gun: str
+    body: str
+    id: str
+    time: str
+    verdict: str
+    cause: str
+    score: float | None
+    lead: str
+    value: float | None
+    centre: float | None
+    sigma: float | None
+    late: bool
+    sentence: str
+
+
+_COLUMN_OF = {"id": "weld_id", "time": "time_ns"}
+_COLUMNS = [_COLUMN_OF.get(name, name) for name in _WeldItem.__struct_fields__[:-1]]
 
 
 class Feed(Protocol):
@@ -64,11 +86,27 @@ def status_topic(site: str) -> str:
 
 def verdict_messages(welds: pa.Table) -> list[tuple[str, bytes]]:
     """Return (topic, payload) per cell for rows of `schema.WELD`: JSON lists as `docs/reference/live.md` shows them."""
-    cells: dict[str, list[dict[str, object]]] = defaultdict(list)
-    for row in welds.select(list(_FEED_COLUMNS)).to_pylist():
-        place = Place(row.pop("site"), row.pop("area"), row["line"], row["cell"])
-        cells[place.topic("verdict")].append(_weld_item(row))
-    return [(topic, msgspec.json.encode(items)) for topic, items in cells.items()]
+    columns = {name: welds[name].to_pylist() for name in _COLUMNS if name != "time_ns"}
+    columns["time_ns"] = all_rfc3339(welds["time_ns"].to_numpy())
+    places = zip(*(welds[name].to_pylist() for name in ("site", "area", "line", "cell")), strict=True)
+    learnt = welds["reference_n"].to_pylist()
+    cells: dict[tuple[str, str, str, str], list[_WeldItem]] = defaultdict(list)
+    for place, reference_n, row in zip(
+        places, learnt, zip(*(columns[name] for name in _COLUMNS), strict=True), strict=True
+    ):
+        item = _WeldItem(*row, "")
+        if item.verdict != "ok":
+            item.sentence = sentence(
+                verdict=item.verdict,
+                cause=item.cause,
+                lead=item.lead,
+                value=item.value,
+                centre=item.centre,
+                sigma=item.sigma,
+                reference_n=reference_n,
+            )
+        cells[place].append(item)
+    return [(Place(*place).topic("verdict"), msgspec.json.encode(items)) for place, items in cells.items()]
 
 
 def agvs_message(agvs: Iterable[Agv]) -> bytes:
@@ -93,12 +131,3 @@ def agv_item(agv: Agv) -> Mapping[str, object]:
 def _event_item(row: dict[str, object]) -> dict[str, object]:
     times = {name: rfc3339(int(str(row.pop(f"{name}_ns")))) for name in ("time", "received")}
     return {"id": row.pop("event_id"), **times, **row, "details": msgspec.json.decode(str(row["details"]))}
-
-
-def _weld_item(row: dict[str, object]) -> dict[str, object]:
-    why = {name: row[name] for name in ("verdict", "cause", "lead", "value", "centre", "sigma", "reference_n")}
-    text = "" if row["verdict"] == "ok" else sentence(**why)  # type: ignore[arg-type]  # a row's values are untyped
-    row.pop("reference_n")
-    row["id"] = row.pop("weld_id")
-    row["time"] = rfc3339(int(str(row.pop("time_ns"))))
-    return {**row, "sentence": text}
