@@ -45,7 +45,7 @@ class _WeldItem(msgspec.Struct, gc=False):
     centre: float | None
     sigma: float | None
     late: bool
-    sentence: str
+    sentence: str = ""
 
 
 _COLUMN_OF = {"id": "weld_id", "time": "time_ns"}
@@ -94,7 +94,7 @@ def verdict_messages(welds: pa.Table) -> list[tuple[str, bytes]]:
     for place, reference_n, row in zip(
         places, learnt, zip(*(columns[name] for name in _COLUMNS), strict=True), strict=True
     ):
-        item = _WeldItem(*row, "")
+        item = _WeldItem(*row)
         if item.verdict != "ok":
             item.sentence = sentence(
                 verdict=item.verdict,

@@ -83,12 +83,15 @@ REJECT = Target("reject", schema.REJECT, ("seq", "item"), ordered_by="seq")
 SOURCE = Target("source", schema.SOURCE, ("source",))
 TARGETS = (WELD, BODY, SPOT_STATE, AGV, EVENT, REJECT, SOURCE)
 
+CHECKPOINT = "SET checkpoint_threshold = '64MB'"
+"""Of the log: a checkpoint rewrites the row groups that are not full, a third of writing at the usual 16 MB."""
 CREATE = (
     *(target.create for target in TARGETS),
     "CREATE TABLE IF NOT EXISTS progress (cursor BIGINT NOT NULL, sources_at_ns BIGINT NOT NULL)",
     "INSERT INTO progress SELECT 0, 0 WHERE NOT EXISTS (FROM progress)",
 )
 SET_PROGRESS = "UPDATE progress SET cursor = ?, sources_at_ns = ?"
+NEWEST_NS = "SELECT coalesce(max(time_ns), 0) FROM weld"
 GET_PROGRESS = "SELECT cursor, sources_at_ns FROM progress"
 COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"
 

@@ -34,6 +34,8 @@ class DuckStore:
         self._opening = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
         self._closed = False
+        self._found_ns = 0
+        self._newest_ns: dict[tuple[str, str], int] = {}
         if read_only and not path.exists():
             raise StoreError(f"{path}: no such store")
         with self._connection():
@@ -44,7 +46,7 @@ class DuckStore:
         with self._writing, self._connection() as connection:
             connection.begin()
             cursor, sources_at_ns = _progress(connection)
-            _replace(connection, sql.WELD, commit.welds)
+            _replace(connection, sql.WELD, commit.welds, new=self._are_new(commit.welds))
             _replace(connection, sql.SPOT_STATE, commit.spots)
             _replace(connection, sql.EVENT, commit.events)
             _replace(connection, sql.REJECT, commit.rejects)
@@ -55,6 +57,20 @@ class DuckStore:
                 sources_at_ns = commit.sources_at_ns or sources_at_ns
             connection.execute(sql.SET_PROGRESS, [max(cursor, commit.cursor), sources_at_ns])
             connection.commit()
+
+    def _are_new(self, welds: pa.Table) -> bool:
+        """Tell whether every weld is newer than all that this store has of its stream; then there is none to replace.
+
+        Of a stream not written since the file was opened it is only known that it is no newer than the newest weld.
+        """
+        newest, new = self._newest_ns, True
+        streams = zip(welds["spot"].to_pylist(), welds["program"].to_pylist(), strict=True)
+        for stream, time_ns in zip(streams, welds["time_ns"].to_pylist(), strict=True):
+            if time_ns > newest.get(stream, self._found_ns):
+                newest[stream] = time_ns
+            else:
+                new = False
+        return new
 
     def cursor(self) -> int:
         """Return the newest committed cursor, 0 when nothing was committed."""
@@ -154,10 +170,13 @@ class DuckStore:
         database = duckdb.connect(self._path, read_only=self._read_only)
         try:
             if not self._read_only:
+                database.execute(sql.CHECKPOINT)
                 for statement in sql.CREATE:
                     database.execute(statement)
             for target in sql.TARGETS:
                 self._check(target, [name for (name,) in database.execute(sql.COLUMNS, [target.name]).fetchall()])
+            [(newest_ns,)] = database.execute(sql.NEWEST_NS).fetchall()
+            self._found_ns, self._newest_ns = newest_ns, {}
         except BaseException:
             database.close()
             raise
@@ -178,15 +197,17 @@ class DuckStore:
                 self._database = None
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, target: sql.Target, table: pa.Table) -> None:
+def _replace(connection: duckdb.DuckDBPyConnection, target: sql.Target, table: pa.Table, *, new: bool = False) -> None:
+    """Put rows into a table in the place of those with their keys; with `new` there are none, which saves a search."""
     if not len(table):
         return
-    connection.register(sql.BATCH, last_of_each(table, target.key, target.newest_by))
-    bounds: sql.Params = []
-    if target.ordered_by:
-        ends = pc.min_max(table[target.ordered_by])
-        bounds = [ends["min"].as_py(), ends["max"].as_py()]
-    connection.execute(target.delete, bounds)
+    connection.register(sql.BATCH, table if new else last_of_each(table, target.key, target.newest_by))
+    if not new:
+        bounds: sql.Params = []
+        if target.ordered_by:
+            ends = pc.min_max(table[target.ordered_by])
+            bounds = [ends["min"].as_py(), ends["max"].as_py()]
+        connection.execute(target.delete, bounds)
     connection.execute(target.insert)
     connection.unregister(sql.BATCH)
 

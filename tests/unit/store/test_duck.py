@@ -125,8 +125,10 @@ from pathlib import Path
 import duckdb
 from services.store.duck.store import DuckStore
 from services.store.protocol import Filters, StoreError
+from services.store.duck import sql
 from tests.unit.store.test_duck import incompressible
 
+sql.CHECKPOINT = "SET checkpoint_threshold = '16MB'"
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = DuckStore(Path(sys.argv[1]))
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -186,6 +188,21 @@ def test_a_weld_is_overwritten_wherever_it_lies(tmp_path: Path) -> None:
     assert store.tally(Filters()).to_pylist() == [{"ok": n - 5, "defect": 6, "unjudged": 0}]
     assert store.welds(Filters(verdict="defect"), 10).to_pylist() == again[::-1]
     store.close()
+
+
+def test_a_restart_forgets_none_that_is_to_be_replaced(tmp_path: Path) -> None:
+    """Welds known to be new are inserted without looking for older ones: what was known is not, after a restart."""
+    store = DuckStore(tmp_path / "store.duckdb")
+    store.commit(tenfold(1))
+    store.close()
+    again = DuckStore(tmp_path / "store.duckdb")
+    for _ in range(2):
+        again.commit(tenfold(1))
+        assert again.tally(Filters()).to_pylist() == [{"ok": 10, "defect": 0, "unjudged": 0}]
+    both = [weld(5, spot="SP new", cause="expulsion"), weld(5, spot="SP new")]
+    again.commit(Commit(cursor=2, welds=welds(both)))
+    again.commit(Commit(cursor=3, welds=welds([weld(4, spot="SP new", weld_id="older")])))
+    assert again.welds(Filters(spot="SP new"), 9).to_pylist() == [both[1], weld(4, spot="SP new", weld_id="older")]
 
 
 def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
