@@ -6,15 +6,16 @@ Nothing here depends on a clock or on how messages were batched, so a replay bri
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from edge.plant import Plant
-from edge.sources import Decoded, PlacedEvent, PlacedReject
-from edge.sources.rejects import Reject
+from edge.sources import Decoded, PlacedAgv, PlacedEvent, PlacedReject
+from edge.sources.rejects import RefusedError
 from models.fleet.track import Agv
 from models.welds.batch import WeldBatch
 from models.welds.bodies import Body
@@ -23,6 +24,7 @@ from models.welds.verdicts import OK, VERDICTS
 from services import rows
 from services.curves import CurveArchive, keeps_good
 from services.judge_models import JudgeModels
+from services.reconciling import damage_event, reconcile
 from services.seen import fingerprint
 from services.state import PipelineState, SourceCount
 from services.store import schema
@@ -62,7 +64,10 @@ class Intake:
         self._models = models
 
     def apply(self, decoded: Decoded) -> Outcome:
-        """Take one batch; the state is then that after its last message."""
+        """Take one batch; the state is then that after its last message.
+
+        The record of a damage of the journal must be the last message of its batch.
+        """
         outcome = Outcome(rejects=list(decoded.rejects))
         tables: list[pa.Table] = []
         bodies: dict[str, Body] = {}
@@ -71,11 +76,10 @@ class Intake:
             if stop > start:
                 tables.append(self._take_welds(decoded, start, stop, bodies, outcome))
             if event is not None:
-                self._take_event(event, outcome)
+                self._take_event(decoded, event, outcome)
             start = stop
         for agv in decoded.agvs:
-            outcome.agvs[agv.update.agv] = self._state.fleet.add(agv.update)
-            self._count_stored(agv.source, agv.update.time_ns, agv.received_ns, live=agv.update.topic != "connection")
+            self._take_agv(decoded, agv, outcome)
         for source, items in decoded.ignored:
             self._count(source).stored += items
         for reject in outcome.rejects:
@@ -83,8 +87,13 @@ class Intake:
         if tables:
             outcome.welds = pa.concat_tables(tables)
         outcome.bodies = rows.body_table(bodies.values(), self._state.bodies)
+        for damage in decoded.damages:
+            lost = reconcile(self._state.counts, damage)
+            outcome.rejects += lost
+            outcome.events.append(damage_event(damage, lost, self._plant))
         self._state.seen_ids.forget()
         self._state.seen_times.forget()
+        self._state.seen_agvs.forget()
         return outcome
 
     def _cuts(self, decoded: Decoded) -> Iterator[tuple[int, PlacedEvent | None]]:
@@ -94,11 +103,32 @@ class Intake:
             yield int(before), event
         yield len(decoded.welds), None
 
-    def _take_event(self, event: PlacedEvent, outcome: Outcome) -> None:
+    def _take_agv(self, decoded: Decoded, agv: PlacedAgv, outcome: Outcome) -> None:
+        update = agv.update
+        try:
+            self._state.admission.check_agv(update.agv, self._state.fleet.agvs)
+        except RefusedError as refused:
+            outcome.rejects.append(decoded.reject(agv.seq, agv.item, refused))
+            return
+        # Vehicles give no ids; but a message that comes twice has its number and its time twice.
+        mark = fingerprint(update.agv, update.topic, str(update.header_id), str(update.time_ns))
+        if mark in self._state.seen_agvs:
+            self._count(agv.source).duplicate += 1
+            return
+        self._state.seen_agvs.add(mark)
+        outcome.agvs[update.agv] = self._state.fleet.add(update)
+        self._count_stored(agv.source, update.time_ns, agv.received_ns, live=update.topic != "connection")
+
+    def _take_event(self, decoded: Decoded, event: PlacedEvent, outcome: Outcome) -> None:
         mark = fingerprint("event", event.source, event.id)
         count = self._count(event.source)
         if mark in self._state.seen_ids:
             count.duplicate += 1
+            return
+        try:
+            self._state.admission.check_event(event)
+        except RefusedError as refused:
+            outcome.rejects.append(decoded.reject(event.seq, event.item, refused))
             return
         self._state.seen_ids.add(mark)
         with self._lock:
@@ -133,7 +163,7 @@ class Intake:
         names = [VERDICTS[code] for code in verdicts.verdict]
         for body in state.bodies.add(welds.body, welds.spot, names, welds.time_ns.tolist()):
             bodies[body.body] = body
-        self._count_welds(decoded, at.tolist(), welds)
+        self._count_welds(decoded, at, welds)
         outcome.historical |= bool(welds.historical.any())
         arrival = rows.Arrival(
             ordinal=ordinal,
@@ -144,14 +174,12 @@ class Intake:
         outcome.signals += rows.place_signals(raised, arrival, verdicts.late | welds.historical)
         return rows.weld_table(welds, arrival, verdicts)
 
-    def _first_deliveries(
-        self, decoded: Decoded, start: int, welds: WeldBatch, outcome: Outcome
-    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _first_deliveries(self, decoded: Decoded, start: int, welds: WeldBatch, outcome: Outcome) -> NDArray[np.bool_]:
         """Tell which welds are new; a second delivery is a duplicate, a second weld at one moment a reject."""
-        ids, times = self._state.seen_ids, self._state.seen_times
+        ids, times, admission = self._state.seen_ids, self._state.seen_times, self._state.admission
         keep = np.ones(len(welds), dtype=np.bool_)
-        for k, (weld_id, spot, program, time_ns) in enumerate(
-            zip(welds.id, welds.spot, welds.program, welds.time_ns.tolist(), strict=True)
+        for k, (weld_id, gun, spot, program, time_ns) in enumerate(
+            zip(welds.id, welds.gun, welds.spot, welds.program, welds.time_ns.tolist(), strict=True)
         ):
             source = decoded.weld_source[start + k]
             mark = fingerprint("weld", source, weld_id)
@@ -160,18 +188,31 @@ class Intake:
                 self._count(source).duplicate += 1
                 continue
             moment = fingerprint(spot, program, str(time_ns))
-            if moment in times:
+            try:
+                if moment in times:
+                    raise _second_at_one_moment(decoded, start + k)
+                admission.check_weld(source, gun, spot, program)
+            except RefusedError as refused:
                 keep[k] = False
-                outcome.rejects.append(_second_at_one_moment(decoded, start + k))
+                outcome.rejects.append(decoded.reject_weld(start + k, refused))
                 continue
             ids.add(mark)
             times.add(moment)
         return keep
 
-    def _count_welds(self, decoded: Decoded, at: Sequence[int], welds: WeldBatch) -> None:
-        live = (~welds.historical).tolist()
-        for k, time_ns, is_live in zip(at, welds.time_ns.tolist(), live, strict=True):
-            self._count_stored(decoded.weld_source[k], time_ns, int(decoded.weld_received_ns[k]), live=is_live)
+    def _count_welds(self, decoded: Decoded, at: NDArray[np.int64], welds: WeldBatch) -> None:
+        of_source: dict[str, list[int]] = {}
+        for k, where in enumerate(at.tolist()):
+            of_source.setdefault(decoded.weld_source[where], []).append(k)
+        for source, which in of_source.items():
+            count, time_ns = self._count(source), welds.time_ns[which]
+            count.stored += len(which)
+            newest = np.maximum.accumulate(np.append(count.last_time_ns, time_ns))
+            count.last_time_ns = int(newest[-1])
+            live = np.flatnonzero((time_ns >= newest[:-1]) & ~welds.historical[which])
+            if len(live):
+                last = live[-1]
+                count.clock_offset_ms = int(decoded.weld_received_ns[at[which[last]]] - time_ns[last]) / NS_PER_MS
 
     def _count_stored(self, source: str, time_ns: int, received_ns: int, *, live: bool) -> None:
         count = self._count(source)
@@ -185,7 +226,7 @@ class Intake:
         return self._state.counts.setdefault(source, SourceCount())
 
 
-def _second_at_one_moment(decoded: Decoded, k: int) -> PlacedReject:
+def _second_at_one_moment(decoded: Decoded, k: int) -> RefusedError:
     welds = decoded.welds
     expected = f"a time that no other weld of spot {welds.spot[k]!r} with programme {welds.program[k]!r} has"
-    return decoded.reject_weld(k, Reject(int(decoded.weld_item[k]), "$.time", str(int(welds.time_ns[k])), expected))
+    return RefusedError("$.time", str(int(welds.time_ns[k])), expected)

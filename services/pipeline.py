@@ -8,22 +8,28 @@ replayed from there: what the store already has is judged again, to bring the st
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from edge.journal import JournalGap, JournalMissing, JournalReader
+from edge.journal import JournalDamaged, JournalError, JournalFull, JournalGap, JournalMissing, JournalReader
+from edge.journal import SourceCount as JournalCount
+from edge.journal_lock import witnessed_seq
 from edge.plant import Plant
-from edge.sources import Limits, Message, decode
+from edge.sources import Message, decode
+from edge.topics import JOURNAL
 from models.fleet.track import Agv
 from services import feed as feeds
 from services import rows
+from services.backup_hold import Hold
 from services.config import Config
 from services.curves import CurveArchive
 from services.deadletter import DeadLetters
@@ -32,13 +38,15 @@ from services.files import replace_file
 from services.intake import Intake, Outcome
 from services.judge_models import JudgeModels
 from services.layout import DataLayout
+from services.message_limits import message_limits
 from services.models_registry import ModelRegistry
 from services.progress import Progress
 from services.state import PipelineState, StateError
+from services.states_due import StatesDue
 from services.store import schema
 from services.store.protocol import Commit, Store, StoreError
 
-MAX_MESSAGES = 2000
+MAX_MESSAGES = 8000
 MAX_BYTES = 16 * 2**20
 """Bounds of one batch: large enough to judge fast, small enough to commit often."""
 PAUSE_S = 0.1
@@ -46,6 +54,8 @@ PAUSE_S = 0.1
 ACCOUNT_S = 1.0
 FLUSH_S = 1.0
 SNAPSHOT_S = 60.0
+SAVES_PER_BOUND = 8
+"""The journal is trimmed up to the snapshot: one is also taken when it may have grown by this part of its bound."""
 EXPIRE_S = 3600.0
 RETRY_S = (0.2, 5.0)
 """First and longest wait before a store is tried again."""
@@ -73,48 +83,63 @@ class Pipeline:
         self.archive = CurveArchive(self._layout.curves, self.state.next_ordinal)
         models = JudgeModels(self.state.judge, self.state.models, ModelRegistry(self._layout.models), log)
         self._intake = Intake(self.state, plant, self.archive, config.archive.good_share, self.lock, models)
-        judge = config.judge
-        self._limits = Limits(judge.max_age_days, judge.max_ahead_s, judge.max_payload_bytes, judge.max_samples)
+        self._limits = message_limits(config)
         self._letters = DeadLetters(self._layout.rejects, config.archive.max_reject_bytes)
         self._progress = Progress()
         self._moved: dict[str, Agv] = {}
+        self._states = StatesDue()
         self._saved_cursor = self.state.cursor
+        self._unsaved_bytes = 0
+        self._unkept: set[str] = set()
         now = time.monotonic()
         self._due = {"account": now, "flush": now, "snapshot": now + SNAPSHOT_S, "expire": now}
+        self._hold = Hold(self._layout, store, log)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, then save. Raises `StateError` when state and journal do not belong together."""
-        reader = self._open_journal(stop)
-        if reader is None:
-            return
-        with reader:
-            self._replay(reader, stop)
-            while not stop.is_set():
-                started = time.monotonic()
-                busy = self._step(reader, stop)
-                if not busy:
-                    stop.wait(max(0.0, PAUSE_S - (time.monotonic() - started)))
-        if self._store_has_everything():
-            self._save()
+        """Work until `stop` is set, then save. Raises `StateError` when state and journal do not belong together.
 
-    def _open_journal(self, stop: threading.Event) -> JournalReader | None:
-        told = False
+        A journal that is damaged is salvaged by the collector, which is asked to; meanwhile this waits.
+        """
+        told = ""
         while not stop.is_set():
             try:
-                return JournalReader.open(self._layout.journal)
-            except JournalMissing as error:
-                if not told:
-                    self._log.info("waiting for the collector: %s", error)
-                    told = True
+                with JournalReader.open(self._layout.journal) as reader:
+                    try:
+                        self._work(reader, stop)
+                    except JournalDamaged as damaged:
+                        self._keep("the snapshot", self._save_what_is_stored)
+                        reader.request_salvage(str(damaged))
+                        raise
+                    except JournalMissing:  # another has taken its place: what is in memory it can perhaps not replay
+                        self._keep("the snapshot", self._save_what_is_stored)
+                        raise
+            except (JournalMissing, JournalFull, JournalDamaged) as error:
+                if str(error) != told:
+                    log = self._log.info if isinstance(error, JournalMissing) else self._log.error
+                    log("waiting for the collector: %s", error)
+                    told = str(error)
                 stop.wait(PAUSE_S)
-        return None
+        self._hold.end("Lineside stops")
+        self._keep("the snapshot", self._save_what_is_stored)
+
+    def _work(self, reader: JournalReader, stop: threading.Event) -> None:
+        self._replay(reader, stop)
+        while not stop.is_set():
+            started = time.monotonic()
+            self._hold.look(self._save, lambda: self.state.cursor)
+            busy = self._step(reader, stop)
+            if not busy:
+                stop.wait(max(0.0, PAUSE_S - (time.monotonic() - started)))
 
     def _replay(self, reader: JournalReader, stop: threading.Event) -> None:
         """Bring the state to where the store is; its rows are there already."""
         limit = self._until_it_works(self._store.cursor, stop)
         if limit is None:
             return
+        witnessed = witnessed_seq(self._layout.journal)  # before the journal: what comes meanwhile is in both
         last = reader.last_seq()
+        if last < witnessed:
+            raise JournalDamaged(f"journal {self._layout.journal} is damaged: it has lost its end, from {last + 1} on")
         if last < max(self.state.cursor, limit):
             raise StateError(
                 f"{self._layout.journal} ends at message {last}, but {max(self.state.cursor, limit)} are taken: "
@@ -126,8 +151,10 @@ class Pipeline:
             messages = [m for m in self._read(reader) if m.seq <= limit]
             if not messages:
                 break
-            self._intake.apply(decode(messages, self._limits))
+            self._states.add(self._intake.apply(decode(messages, self._limits)))
             self.state.cursor = messages[-1].seq
+        if self.state.cursor != self._saved_cursor:  # or one that never lives for long would never let it be trimmed
+            self._keep("the snapshot", self._save_what_is_stored)
 
     def _step(self, reader: JournalReader, stop: threading.Event) -> bool:
         """Take one batch; return whether there may be more at once."""
@@ -135,42 +162,68 @@ class Pipeline:
         outcome = self._intake.apply(decode(messages, self._limits)) if messages else Outcome()
         if messages:
             self.state.cursor = messages[-1].seq
-            self._keep_rejects(outcome, messages)
+            if self._until_it_works(partial(self._keep_rejects, outcome, messages), stop) is None:
+                return False
             self._moved.update(outcome.agvs)
+            self._states.add(outcome)
             self._progress.add(outcome)
         account = self._is_due("account", ACCOUNT_S)
         if messages or account:
             commit = self._commit_of(outcome, reader if account else None)
             if self._until_it_works(lambda: self._commit(commit), stop) is None:
                 return False
-            self._tell(outcome, reader, commit if account else None)
+            if account:
+                self._states.clear()
+            self._tell(outcome, reader, commit if commit.sources_at_ns else None)
         if self._is_due("flush", FLUSH_S):
-            self.archive.flush(self.state.next_ordinal)
-        if self._is_due("snapshot", SNAPSHOT_S) and self.state.cursor != self._saved_cursor:
-            self._save()
+            self._keep("the curve archive", partial(self.archive.flush, self.state.next_ordinal))
+        self._unsaved_bytes += sum(len(message.payload) for message in messages)
+        filling = self._unsaved_bytes > self._config.journal.max_bytes // (2 if self._hold.active else SAVES_PER_BOUND)
+        due = not self._hold.active and self._is_due("snapshot", SNAPSHOT_S)
+        if (due or filling) and self.state.cursor != self._saved_cursor:
+            self._keep("the snapshot", self._save_what_is_stored)
         if self._is_due("expire", EXPIRE_S):
             self.archive.expire(self._config.archive.keep_days)
         return sum(len(message.payload) for message in messages) > MAX_BYTES // 2 or len(messages) == MAX_MESSAGES
 
     def _read(self, reader: JournalReader) -> list[Message]:
         try:
-            return reader.read(self.state.cursor, MAX_MESSAGES, MAX_BYTES)
+            messages = reader.read(self.state.cursor, MAX_MESSAGES, MAX_BYTES)
         except JournalGap as error:
             raise StateError(
                 f"{self._layout.state} ends at message {self.state.cursor}, which the journal no longer has ({error}). "
                 "Bring the snapshot back, or move the whole data folder away"
             ) from None
+        # A damage is reckoned with by the account of all messages before its record, however they are batched.
+        records = (k for k, message in enumerate(messages, 1) if message.topic == JOURNAL)
+        return messages[: next(records, len(messages))]
 
-    def _keep_rejects(self, outcome: Outcome, messages: Sequence[Message]) -> None:
+    def _keep(self, what: str, work: Callable[[], object]) -> None:
+        """Write something that can as well be written later; a full disk does not stop the line."""
+        try:
+            work()
+        except OSError as error:
+            if what not in self._unkept:
+                self._log.error("%s cannot be written now, trying again: %s", what, error)
+            self._unkept.add(what)
+        else:
+            if what in self._unkept:
+                self._log.info("%s is written again", what)
+            self._unkept.discard(what)
+
+    def _keep_rejects(self, outcome: Outcome, messages: Sequence[Message]) -> bool:
+        """Keep the bytes of what was rejected, and return true."""
         payloads = {message.seq: message.payload for message in messages} if outcome.rejects else {}
         for seq in sorted({reject.seq for reject in outcome.rejects}):
             self._letters.keep(seq, payloads[seq])
+        return True
 
     def _commit_of(self, outcome: Outcome, reader: JournalReader | None) -> Commit:
-        """Return the rows of an outcome; with a `reader`, also the account of every source as of now."""
+        """Return the rows of an outcome; with a `reader`, also what states are due and the account of now."""
         sources, at_ns = schema.SOURCE.empty_table(), 0
-        if reader is not None:
-            received = reader.account(self.state.cursor)
+        states = StatesDue() if reader is None else self._states
+        received = self._received(reader) if reader is not None else None
+        if received is not None:
             at_ns = self._clock()
             sources = rows.source_table(
                 self.state.counts, {s: (c.received, c.pending, c.last_received_ns) for s, c in received.items()}
@@ -178,34 +231,41 @@ class Pipeline:
         return Commit(
             cursor=self.state.cursor,
             welds=outcome.welds,
-            bodies=outcome.bodies,
-            spots=rows.spot_table(outcome.welds),
-            agvs=rows.agv_table(outcome.agvs.values()),
+            bodies=states.bodies,
+            spots=states.spots,
+            agvs=states.agvs,
             events=pa.concat_tables([rows.event_table(outcome.events), rows.signal_table(outcome.signals)]),
             rejects=rows.reject_table(outcome.rejects),
             sources=sources,
             sources_at_ns=at_ns,
         )
 
+    def _received(self, reader: JournalReader) -> dict[str, JournalCount] | None:
+        try:
+            return reader.account(self.state.cursor)
+        except JournalError:
+            return None  # the rows that are waiting do not depend on it; the next look at the journal says what it is
+
     def _commit(self, commit: Commit) -> int:
         self._store.commit(commit)
         return commit.cursor
 
     def _until_it_works(self, work: Callable[[], T], stop: threading.Event) -> T | None:
-        """Ask the store, trying again until it answers; return None when told to stop before that."""
+        """Do work, trying again until store and disk allow it; return None when told to stop before that."""
         wait, failed_at = RETRY_S[0], 0.0
         while not stop.is_set() or not failed_at:
             try:
                 answer = work()
-            except StoreError as error:
+            except (StoreError, OSError) as error:
                 if not failed_at:
                     failed_at = time.monotonic()
-                    self._log.error("the store does not answer, trying again: %s", error)
+                    what = "the store does not answer" if isinstance(error, StoreError) else "the disk takes nothing"
+                    self._log.error("%s, trying again: %s", what, error)
                 stop.wait(wait)
                 wait = min(2 * wait, RETRY_S[1])
             else:
                 if failed_at:
-                    self._log.info("the store answers again after %.1f s", time.monotonic() - failed_at)
+                    self._log.info("going on after %.1f s", time.monotonic() - failed_at)
                 return answer
         return None
 
@@ -234,15 +294,20 @@ class Pipeline:
         self._due[name] = now + every_s
         return True
 
-    def _store_has_everything(self) -> bool:
-        try:
-            return self._store.cursor() >= self.state.cursor
-        except StoreError:
-            return False
+    def _save_what_is_stored(self) -> None:
+        """Write the snapshot, unless something that led to it is not in the store yet."""
+        with contextlib.suppress(StoreError):
+            if self._store.cursor() >= self.state.cursor:
+                self._save()
 
     def _save(self) -> None:
-        """Write the snapshot, then let the collector trim the journal up to it."""
+        """Write the snapshot, then let the collector trim the journal up to it. A backup cannot go on after that."""
+        self._hold.end("the journal was about to fill, or is damaged")
+        if self._states:  # no replay from this snapshot on would bring them back
+            due = self._states
+            self._commit(Commit(self.state.cursor, bodies=due.bodies, spots=due.spots, agvs=due.agvs))
+            due.clear()
         self.archive.flush(self.state.next_ordinal)
         self.state.save(self._layout.state)
-        self._saved_cursor = self.state.cursor
+        self._saved_cursor, self._unsaved_bytes = self.state.cursor, 0
         replace_file(self._layout.cursor, lambda path: path.write_text(f"{self._saved_cursor}\n", encoding="ascii"))

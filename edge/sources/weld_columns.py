@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -92,8 +94,10 @@ def curve_bytes(curve: list[float] | memoryview, path: str, max_samples: int) ->
         raise RefusedError(path, count(samples, "sample"), f"at most {max_samples} samples")
     if isinstance(curve, memoryview):
         return curve
-    with np.errstate(over="ignore"):
-        return np.array(curve, dtype="<f4").tobytes()
+    made = array("f", curve)  # twice as fast as numpy makes an array of a list
+    if sys.byteorder == "big":
+        made.byteswap()
+    return made.tobytes()
 
 
 def _floats(curves: Sequence[bytes | memoryview | None], samples: Sequence[int]) -> NDArray[np.float32]:

@@ -1,0 +1,130 @@
+"""`python -m benchmarks.path`: curves per processor second, from message to durable stored verdict."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.path.contenders import Contender, NodeRed, OverDuckDB, OverInfluxDB, Plain
+from benchmarks.path.load import BATCHED, items, payloads
+from tests.influxd import Influxd, find_influxd
+from tests.running import wait_until
+from tests.system.mosquitto import Mosquitto
+
+WITHIN_S = 900.0
+ENCODINGS = {"packed": True, "JSON": False}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One contender with one kind of load."""
+
+    contender: str
+    encoding: str
+    per_message: int
+    curves: int
+    cpu_s: float
+    wall_s: float
+
+    @property
+    def per_cpu_s(self) -> float:
+        """Curves per processor second."""
+        return self.curves / self.cpu_s
+
+
+def measure(
+    make: Callable[[Path, int], Contender], folder: Path, encoding: str, size: int, warm: int, curves: int
+) -> Result:
+    """Start a broker and a contender, let it learn, then publish and wait until all is stored."""
+    broker = Mosquitto(folder / "broker", "max_queued_bytes 0\n")
+    broker.start()
+    contender = make(folder / "contender", broker.port)
+    try:
+        contender.start()
+        source = items(ENCODINGS[encoding])
+        _send(payloads(source, warm, BATCHED, packed=ENCODINGS[encoding]), folder, broker.port)
+        wait_until(lambda: contender.stored() >= warm, WITHIN_S, "the warm-up")
+        made = payloads(source, curves, size, packed=ENCODINGS[encoding])
+        before, started = contender.cpu_s(), time.monotonic()
+        _send(made, folder, broker.port)
+        wait_until(lambda: contender.stored() >= warm + curves, WITHIN_S, "the last verdict")
+        cpu_s, wall_s = contender.cpu_s() - before, time.monotonic() - started
+        return Result(contender.name, encoding, size, curves, cpu_s, wall_s)
+    finally:
+        contender.stop()
+        broker.kill()
+
+
+def _send(made: list[bytes], folder: Path, port: int) -> None:
+    file = folder / "payloads.msgpack"
+    file.write_bytes(msgspec.msgpack.encode(made))
+    subprocess.run([sys.executable, "-m", "benchmarks.path.publisher", str(port), str(file)], check=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--warm", type=int, default=30_000, help="curves before anything is measured")
+    options.add_argument("--curves", type=int, default=60_000)
+    options.add_argument("--only", default="", help="part of a contender's name")
+    options.add_argument("--json", type=Path, help="also write the figures here")
+    chosen = options.parse_args()
+    console = Console()
+    found: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="lineside-bench-") as scratch:
+        influxd = Influxd(Path(scratch) / "influxd") if find_influxd() else None
+        if influxd:
+            influxd.start()
+        try:
+            for name, make in _contenders(influxd, console).items():
+                for encoding, size in (("packed", BATCHED), ("packed", 1), ("JSON", BATCHED), ("JSON", 1)):
+                    if chosen.only in name and not (name == NodeRed.name and encoding == "packed"):
+                        folder = Path(scratch) / f"{len(found)}"
+                        folder.mkdir()
+                        found.append(measure(make, folder, encoding, size, chosen.warm, chosen.curves))
+                        console.print(asdict(found[-1]) | {"per_cpu_s": round(found[-1].per_cpu_s)})
+        finally:
+            if influxd:
+                influxd.kill()
+    console.print(table(found))
+    if chosen.json:
+        chosen.json.write_text(json.dumps([asdict(one) for one in found], indent=1), encoding="utf-8")
+
+
+def table(found: list[Result]) -> Table:
+    """Return curves per processor second, and by how much Lineside is ahead of each other contender."""
+    made = Table("from message to stored verdict", *sorted({f"{r.encoding}, {r.per_message} a message" for r in found}))
+    for name in dict.fromkeys(r.contender for r in found):
+        of = {f"{r.encoding}, {r.per_message} a message": f"{r.per_cpu_s:,.0f}" for r in found if r.contender == name}
+        made.add_row(name, *(of.get(str(column.header), "") for column in made.columns[1:]))
+    return made
+
+
+def _contenders(influxd: Influxd | None, console: Console) -> dict[str, Callable[[Path, int], Contender]]:
+    found: dict[str, Callable[[Path, int], Contender]] = {OverDuckDB.name: OverDuckDB}
+    if influxd is None:
+        console.print("no influxd (LINESIDE_INFLUXD): only Lineside over DuckDB is measured")
+        return found
+    found[OverInfluxDB.name] = lambda folder, port: OverInfluxDB(folder, port, influxd)
+    found[Plain.name] = lambda folder, port: Plain(folder, port, influxd)
+    why_not = NodeRed.why_not()
+    if why_not:
+        console.print(f"Node-RED is left out: {why_not}")
+    else:
+        found[NodeRed.name] = lambda folder, port: NodeRed(folder, port, influxd)
+    return found
+
+
+if __name__ == "__main__":
+    main()
