@@ -23,7 +23,8 @@ from pathlib import Path
 from edge.collector_status import CollectorStatus, status_path, write_status
 from edge.committer import RETRY_S, Committer
 from edge.inbox import Inbox
-from edge.journal import Journal, JournalFull
+from edge.journal import Journal, JournalDamaged, JournalFull
+from edge.journal_salvage import salvage
 from edge.mqtt import BrokerSettings
 from edge.session import Session
 
@@ -44,23 +45,52 @@ class CollectorSettings:
     cursor_path: Path
     """A text file with one integer, replaced by the pipeline: up to there the journal may be trimmed."""
     max_bytes: int
-    """Bound on the journal, see `Journal`. A message that does not fit in an empty one stops the collector for good:
-    leave room for several of the broker's largest."""
+    """Bound on the journal, see `Journal`. A message too large for it is rejected, and a record stands for it."""
     min_free_bytes: int
     """The collector also stops when the disk has less than this left."""
+    max_sources: int = 5000
+    """Messages of further ones are kept, and count under `edge.topics.CROWDED`."""
 
 
 def run_collector(settings: CollectorSettings, stop: threading.Event, log: logging.Logger) -> None:
     """Collect until `stop` is set; then commit and acknowledge what was received, and leave within 2 s.
 
-    Raises `SettingsError` when the broker's settings cannot be used, `JournalError` when the journal is not ours, is
-    damaged or has another writer. A broker that is away and a journal that is full are waited for.
+    Raises `SettingsError` when the broker's settings cannot be used, `JournalError` when the journal is not ours or has
+    another writer. A broker that is away and a journal that is full are waited for. Of a journal that is damaged what
+    is whole is kept, what is lost is recorded in it, and the collector goes on.
     """
-    inbox = Inbox()
-    with contextlib.closing(Session(settings.broker, inbox, log)) as session:
-        journal = _open_journal(settings, stop, log)
-        if journal is not None:
-            _collect(settings, journal, inbox, session, stop, log)
+    while not stop.is_set():
+        inbox = Inbox()
+        with contextlib.closing(Session(settings.broker, inbox, log)) as session:
+            try:
+                journal = _open_journal(settings, stop, log)
+                if journal is not None:
+                    _collect(settings, journal, inbox, session, stop, log)
+            except JournalDamaged as damaged:
+                # What is in the inbox is not acknowledged: the next session gets it again.
+                _salvage(settings, str(damaged), stop, log)
+
+
+def _salvage(settings: CollectorSettings, reason: str, stop: threading.Event, log: logging.Logger) -> None:
+    """Save what is whole in a damaged journal; on a full disk wait for room, or for being told to stop."""
+    log.error("not receiving, %s", reason)
+    try:
+        taken = int(settings.cursor_path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        taken = 0
+    told = False
+    while True:
+        try:
+            damage = salvage(settings.journal_path, taken, reason)
+        except JournalFull as error:
+            if not told:
+                log.error("the journal cannot be salvaged: %s", error)  # noqa: TRY400 - says it all
+                told = True
+        else:
+            log.error("the journal is salvaged; lost: %s", f"messages {damage.numbers}" if damage.gaps else "nothing")
+            return
+        if stop.wait(RETRY_S[1]):
+            return
 
 
 def _collect(
@@ -72,7 +102,9 @@ def _collect(
     log: logging.Logger,
 ) -> None:
     started_ns = time.time_ns()
-    committer = Committer(journal, settings.cursor_path, settings.max_bytes, inbox, session.wake, log)
+    committer = Committer(
+        journal, settings.cursor_path, settings.max_bytes, inbox, session.wake, log, settings.max_sources
+    )
     leaving = threading.Event()
     failures: list[BaseException] = []
     committing = _start("committer", lambda: committer.run(leaving), failures)

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.inbox import Inbox, Received
-from edge.journal import Entry, Journal, JournalFull
+from edge.journal import Entry, Journal, JournalDamaged, JournalFull
+from edge.journal_requests import requested_salvage
 from edge.sources.envelope import count_items
-from edge.topics import UNROUTED, TopicError, route
+from edge.sources.journal_record import TooLarge, encode_record
+from edge.topics import CROWDED, JOURNAL, UNROUTED, source_of
 
 MAX_GROUP = 2000
 MAX_GROUP_BYTES = 8 * 2**20
@@ -37,10 +39,13 @@ class Committer:
         inbox: Inbox,
         wake_session: Callable[[], None],
         log: logging.Logger,
+        max_sources: int,
     ) -> None:
         self._journal, self._cursor_path, self._inbox, self._log = journal, cursor_path, inbox, log
         self._wake_session = wake_session
+        self._sources, self._max_sources = journal.sources(), max_sources
         self._max_group_bytes = min(MAX_GROUP_BYTES, max_bytes // 8)  # a group must fit in an empty journal
+        self._crowded = False
         self._trim_due = 0.0
         self._trim_fails = False
         self.journaled = 0
@@ -76,7 +81,7 @@ class Committer:
 
     def _commit(self, group: list[Received], stop: threading.Event) -> bool:
         """Put a group on disk, trying until there is room; return False when told to stop before that."""
-        entries = [_entry(message) for message in group if message.journaled]
+        entries = [self._entry(message) for message in group if message.journaled]
         wait = RETRY_S[0]
         while True:
             started = time.monotonic()
@@ -101,9 +106,15 @@ class Committer:
         return True
 
     def _trim(self) -> int:
-        """Once a second, and then until all is done, drop one chunk of what the pipeline has taken."""
+        """Once a second, and then until all is done, drop one chunk of what the pipeline has taken.
+
+        Raises `JournalDamaged` when a reader has met a damage.
+        """
         if time.monotonic() < self._trim_due:
             return 0
+        reason = requested_salvage(self._journal.path)
+        if reason:
+            raise JournalDamaged(reason)
         dropped = 0
         try:
             cursor = int(self._cursor_path.read_text(encoding="ascii"))
@@ -131,10 +142,32 @@ class Committer:
             self._log.info("acknowledging again after %.1f s", (time.time_ns() - self.stopped_since_ns) / 1e9)
             self.stopped_since_ns, self.stopped_reason = None, ""
 
+    def _entry(self, message: Received) -> Entry:
+        source, room = self._source_of(message.topic), self._journal.largest_message_bytes
+        if len(message.payload) > room:
+            # It would wait for ever for room, and all that comes after it with it: a record stands for it instead.
+            self._log.error(
+                "a message of %d bytes on %s is not kept: journal.max_bytes leaves room for %d",
+                len(message.payload),
+                message.topic,
+                room,
+            )
+            record = TooLarge(message.topic, len(message.payload), room)
+            return JOURNAL, encode_record(record), message.received_ns, source, 1
+        return message.topic, message.payload, message.received_ns, source, count_items(message.payload)
 
-def _entry(message: Received) -> Entry:
-    try:
-        source = route(message.topic).source
-    except TopicError:
-        source = UNROUTED
-    return message.topic, message.payload, message.received_ns, source, count_items(message.payload)
+    def _source_of(self, topic: str) -> str:
+        """Return under which source a message counts: a new one only while there is room for it."""
+        source = source_of(topic)
+        if source != UNROUTED and source not in self._sources:
+            if len(self._sources) >= self._max_sources:
+                if not self._crowded:
+                    self._log.error(
+                        "the source %s is not taken: there are %d, as many as limits.sources allows",
+                        source,
+                        self._max_sources,
+                    )
+                self._crowded = True
+                return CROWDED
+            self._sources.add(source)
+        return source

@@ -9,21 +9,20 @@ counted per source in the very transaction that keeps the messages, so the accou
     +-- JournalMissing      there is no journal (yet)
     +-- JournalFull         it takes nothing now; the same append may succeed later
     +-- JournalGap          messages that were asked for are trimmed
+    +-- JournalDamaged      it is ours and not as it was written; `edge.journal_salvage` keeps what is whole
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import os
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from edge.journal_checks import mark_crc, message_crc, source_crc
 from edge.journal_file import (
+    JournalDamaged,
     JournalError,
     JournalFull,
     JournalGap,
@@ -33,11 +32,14 @@ from edge.journal_file import (
     open_for_writing,
     translated,
 )
-from edge.journal_reader import JournalReader, SourceCount
+from edge.journal_lock import WriterLock, known_as_ours, witnessed_seq
+from edge.journal_reader import JournalReader, SourceCount, read_trimmed
+from edge.journal_salvage import finish_swap
 
 __all__ = [
     "Entry",
     "Journal",
+    "JournalDamaged",
     "JournalError",
     "JournalFull",
     "JournalGap",
@@ -73,7 +75,9 @@ class Journal:
     of filling the disk. Only a group larger than the log's share lets it grow beyond, while that group is written.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int, max_bytes: int, min_free: int) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, lock: WriterLock, max_bytes: int, min_free: int
+    ) -> None:
         self._path, self._connection, self._lock = path, connection, lock
         self._max_bytes, self._min_free_bytes = max_bytes, min_free
         self._log_bytes = min(LOG_BYTES, max_bytes // 4)
@@ -82,21 +86,33 @@ class Journal:
         self._wal = path.with_name(path.name + "-wal")
         self._page_bytes = int(connection.execute("PRAGMA page_size").fetchone()[0])
         connection.execute(f"PRAGMA max_page_count = {max(1, self._max_data_bytes // self._page_bytes)}")
-        self._sources: dict[str, int] = dict(connection.execute("SELECT name, id FROM source").fetchall())
-        self._trimmed = int(connection.execute("SELECT trimmed FROM mark").fetchone()[0])
+        self._sources: dict[str, tuple[int, int, int]] = {}
+        """Of each source its id, items received and when the last came."""
+        for key, name, received, last_ns, crc in connection.execute("SELECT * FROM source"):
+            if crc is not None and crc != source_crc(key, name, received, last_ns):
+                raise JournalDamaged(f"journal {path} is damaged: the account of source {name!r} is not as written")
+            self._sources[name] = key, received, last_ns
+        self._trimmed = read_trimmed(connection, path)
         (last,) = connection.execute("SELECT max(seq) FROM message").fetchone()
         self._last_seq = int(last or self._trimmed)
+        witnessed = witnessed_seq(path)
+        if self._last_seq < witnessed:
+            raise JournalDamaged(
+                f"journal {path} is damaged: it ends at message {self._last_seq}, and {witnessed} had been on disk"
+            )
 
     @classmethod
     def open(cls, path: Path, max_bytes: int, min_free_bytes: int) -> Journal:
         """Open the journal for writing, making it when it is missing.
 
         `min_free_bytes` is what must stay free on the disk. Raises `JournalError`, also when another process has it
-        open for writing.
+        open for writing; `JournalDamaged` when it is ours and not as it was written.
         """
-        lock = _lock(path)
+        lock = WriterLock(path)
         try:
-            connection = open_for_writing(path, min(LOG_BYTES, max_bytes // 4) // 4)
+            finish_swap(path)
+            with known_as_ours(path):
+                connection = open_for_writing(path, min(LOG_BYTES, max_bytes // 4) // 4)
             try:
                 with translated(path):
                     return cls(path, connection, lock, max_bytes, min_free_bytes)
@@ -104,7 +120,7 @@ class Journal:
                 connection.close()
                 raise
         except BaseException:
-            os.close(lock)
+            lock.close()
             raise
 
     def __enter__(self) -> Journal:
@@ -116,12 +132,21 @@ class Journal:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
-        os.close(self._lock)
+        self._lock.close()
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
 
     @property
     def last_seq(self) -> int:
         """The number of the last message, 0 before the first."""
         return self._last_seq
+
+    def sources(self) -> set[str]:
+        """Return the name of every source that ever sent something."""
+        return set(self._sources)
 
     @property
     def trimmed(self) -> int:
@@ -131,6 +156,11 @@ class Journal:
     def used_bytes(self) -> int:
         """Return the size of what is in use: the database without its free pages, and the write-ahead log."""
         return self._data_bytes() + self._wal_bytes()
+
+    @property
+    def largest_message_bytes(self) -> int:
+        """The largest payload that an append may hold: half of the bound on data, whatever else is kept."""
+        return self._max_data_bytes // 2
 
     def append(self, entries: Sequence[Entry]) -> int:
         """Keep messages, all or none; when this returns they are on disk. Return the number of the last one.
@@ -143,27 +173,37 @@ class Journal:
         self._file.check()
         self._check_room(entries)
         seq = self._last_seq
-        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        for _, _, received_ns, source, items in entries:
-            count = counts[source]
-            count[0] += items
-            count[1] = max(count[1], received_ns)
+        changed = self._counted(entries)
         with self._transaction() as connection:
-            new = self._count(counts)
-            known = self._sources | new
+            connection.executemany(
+                "INSERT OR REPLACE INTO source VALUES (?, ?, ?, ?, ?)",
+                (
+                    (key, name, received, last_ns, source_crc(key, name, received, last_ns))
+                    for name, (key, received, last_ns) in changed.items()
+                ),
+            )
             connection.executemany(
                 "INSERT INTO message VALUES (?, ?, ?, ?, ?)",
                 (
-                    (number, known[source], received_ns, items, len(payload))
+                    (number, changed[source][0], received_ns, items, len(payload))
                     for number, (_, payload, received_ns, source, items) in enumerate(entries, seq + 1)
                 ),
             )
             connection.executemany(
-                "INSERT INTO payload VALUES (?, ?, ?)",
-                ((number, entry[0], entry[1]) for number, entry in enumerate(entries, seq + 1)),
+                "INSERT INTO payload VALUES (?, ?, ?, ?)",
+                (
+                    (
+                        number,
+                        topic,
+                        payload,
+                        message_crc(number, changed[source][0], received_ns, items, topic, payload),
+                    )
+                    for number, (topic, payload, received_ns, source, items) in enumerate(entries, seq + 1)
+                ),
             )
-        self._sources.update(new)
+        self._sources.update(changed)
         self._last_seq = seq + len(entries)
+        self._lock.note(self._last_seq)
         return self._last_seq
 
     def trim(self, upto: int) -> int:
@@ -195,26 +235,21 @@ class Journal:
                     break
             connection.execute("DELETE FROM message WHERE seq <= ?", (last,))
             connection.execute("DELETE FROM payload WHERE seq <= ?", (last,))
-            connection.execute("UPDATE mark SET trimmed = ?", (last,))
+            connection.execute("UPDATE mark SET trimmed = ?, crc = ?", (last, mark_crc(last)))
         self._trimmed = last
         return dropped
 
-    def _count(self, counts: dict[str, list[int]]) -> dict[str, int]:
-        """Add to the account; return the ids of sources that are new."""
-        new: dict[str, int] = {}
-        known: list[tuple[int, int, int]] = []
-        for source, (items, last_ns) in counts.items():
-            if source in self._sources:
-                known.append((items, last_ns, self._sources[source]))
-                continue
-            cursor = self._connection.execute(
-                "INSERT INTO source (name, received, last_received_ns) VALUES (?, ?, ?)", (source, items, last_ns)
-            )
-            new[source] = int(cursor.lastrowid or 0)
-        self._connection.executemany(
-            "UPDATE source SET received = received + ?, last_received_ns = max(last_received_ns, ?) WHERE id = ?", known
-        )
-        return new
+    def _counted(self, entries: Sequence[Entry]) -> dict[str, tuple[int, int, int]]:
+        """Return the account of each source that `entries` are from, with them counted in."""
+        changed: dict[str, tuple[int, int, int]] = {}
+        free = len(self._sources) + 1  # ids are given without a gap, and a source never goes
+        for _, _, received_ns, source, items in entries:
+            known = changed.get(source) or self._sources.get(source)
+            if known is None:
+                known, free = (free, 0, 0), free + 1
+            key, received, last_ns = known
+            changed[source] = key, received + items, max(last_ns, received_ns)
+        return changed
 
     def _check_room(self, entries: Sequence[Entry]) -> None:
         need = SPARE_PAGES * self._page_bytes
@@ -264,23 +299,3 @@ class Journal:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-
-def _lock(path: Path) -> int:
-    """Become the one writer; the lock goes with the process, however that ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        kind = JournalFull if error.errno == errno.ENOSPC else JournalError
-        raise kind(f"journal {path} cannot be locked: {error}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
-        os.close(lock)
-        raise JournalError(f"journal {path} has another writer, process {holder}; expected one collector") from None
-    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
-        os.truncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
-    return lock

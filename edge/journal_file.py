@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 PAGE_BYTES = 8192
@@ -16,15 +16,16 @@ PAGE_BYTES = 8192
 a group of one message."""
 BUSY_S = 1.0
 APPLICATION_ID = 0x4C534A4C  # "LSJL", at a fixed place in the file's header
-LAYOUT = 1
-"""Version of the tables, kept as SQLite's `user_version`."""
+LAYOUT = 2
+"""Version of the tables, kept as SQLite's `user_version`. 1, of Lineside's first release, had no check sums."""
 
 _TABLES = """
 CREATE TABLE source (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     received INTEGER NOT NULL,
-    last_received_ns INTEGER NOT NULL
+    last_received_ns INTEGER NOT NULL,
+    crc INTEGER
 );
 CREATE TABLE message (
     seq INTEGER PRIMARY KEY,
@@ -36,11 +37,21 @@ CREATE TABLE message (
 CREATE TABLE payload (
     seq INTEGER PRIMARY KEY REFERENCES message,
     topic TEXT NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    crc INTEGER
 );
-CREATE TABLE mark (trimmed INTEGER NOT NULL);
-INSERT INTO mark VALUES (0);
+CREATE TABLE mark (trimmed INTEGER NOT NULL, crc INTEGER);
+CREATE TABLE gap (first INTEGER NOT NULL, last INTEGER NOT NULL);
+INSERT INTO mark VALUES (0, NULL);
 """
+_FROM_1 = """
+ALTER TABLE source ADD COLUMN crc INTEGER;
+ALTER TABLE payload ADD COLUMN crc INTEGER;
+ALTER TABLE mark ADD COLUMN crc INTEGER;
+CREATE TABLE gap (first INTEGER NOT NULL, last INTEGER NOT NULL);
+PRAGMA user_version = 2;
+"""
+"""What layout 1 lacks. A check sum that is null was never made: the row is believed."""
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -70,16 +81,25 @@ class JournalGap(JournalError):  # noqa: N818 - a state of the world, too
     """Messages that were asked for are trimmed."""
 
 
+class JournalDamaged(JournalError):  # noqa: N818 - a state of the world, too
+    """The file is ours and not as it was written; `edge.journal_salvage` takes out of it what is whole."""
+
+
+class JournalForeign(JournalError):  # noqa: N818 - a state of the world, too
+    """The file looks like none of ours."""
+
+
 class OpenedFile:
     """Notices when the file of an open connection is moved or removed: writing on would keep nothing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._identity = self._look()
+        self.identity = self._look()
+        """Device and inode."""
 
     def check(self) -> None:
         """Raise `JournalMissing` when the path no longer leads to the file that was opened."""
-        if self._look() != self._identity:
+        if self._look() != self.identity:
             raise JournalMissing(f"journal {self._path} was moved or removed while it was in use")
 
     def _look(self) -> tuple[int, int] | None:
@@ -92,18 +112,25 @@ class OpenedFile:
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors as `JournalFull` when they may pass, else as `JournalError`."""
+    """Raise SQLite's errors as `JournalFull` when they may pass, `JournalDamaged` or else `JournalError`."""
     try:
         yield
+    except UnicodeDecodeError as error:  # of a topic that was kept as valid UTF-8
+        raise JournalDamaged(f"journal {path} is damaged: {error}") from error
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
+        if str(error).startswith("Could not decode to UTF-8"):  # the module's own, without a code
+            raise JournalDamaged(f"journal {path} is damaged: {error}") from error
+        extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        code = extended & 0xFF  # the primary code
+        if code == sqlite3.SQLITE_CORRUPT or extended == sqlite3.SQLITE_IOERR_SHORT_READ:
+            raise JournalDamaged(f"journal {path} is damaged: {error}") from error
         if code in _PASSING:
             free = free_bytes(path)
             raise JournalFull(
                 f"journal {path} cannot be used now: {error} ({free} bytes are free on its disk)"
             ) from error
-        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            raise JournalError(
+        if code == sqlite3.SQLITE_NOTADB:
+            raise JournalForeign(
                 f"journal {path} is damaged or no journal: {error}. Move it away to begin anew"
             ) from error
         raise JournalError(f"journal {path}: {error}") from error
@@ -137,7 +164,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     with _closed_on_error(connection), translated(path):
         if _is_empty(connection):
             raise JournalMissing(f"journal {path} is being made")
-        _check_layout(connection, path)
+        _check_layout(connection, path, {LAYOUT})
     return connection
 
 
@@ -147,7 +174,7 @@ def _prepare_writing(connection: sqlite3.Connection, path: Path, wal_bytes: int)
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     else:
-        _check_layout(connection, path)
+        _check_layout(connection, path, {1, LAYOUT})
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise JournalError(f"journal {path}: its file system cannot keep a write-ahead log (mode {mode!r})")
@@ -158,6 +185,8 @@ def _prepare_writing(connection: sqlite3.Connection, path: Path, wal_bytes: int)
     if new:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT};"
         connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}{marks}COMMIT;")
+    elif connection.execute("PRAGMA user_version").fetchone() == (1,):
+        connection.executescript(f"BEGIN IMMEDIATE;{_FROM_1}COMMIT;")
 
 
 @contextlib.contextmanager
@@ -175,10 +204,12 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return int(tables) == 0
 
 
-def _check_layout(connection: sqlite3.Connection, path: Path) -> None:
+def _check_layout(connection: sqlite3.Connection, path: Path, known: Set[int]) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
-        raise JournalError(f"journal {path} is an SQLite file of something else; expected a journal of Lineside")
+        raise JournalForeign(f"journal {path} is an SQLite file of something else; expected a journal of Lineside")
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
-    if layout != LAYOUT:
+    if layout == 1 and layout not in known:
+        raise JournalMissing(f"journal {path} has layout 1 and is not brought up to {LAYOUT} yet: its collector does")
+    if layout not in known:
         raise JournalError(f"journal {path} has layout {layout}; this version of Lineside reads layout {LAYOUT}")

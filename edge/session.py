@@ -19,9 +19,10 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.broker_trouble import diagnose, explain, refusal
 from edge.inbox import Inbox, Received
 from edge.mqtt import BACK_OFF_S, BrokerSettings, new_client
-from edge.topics import SUBSCRIPTIONS, is_own_output
+from edge.topics import JOURNAL, SUBSCRIPTIONS, is_own_output
 
 KEEP_ALIVE_S = 20
 POLL_S = 0.1
@@ -30,6 +31,7 @@ READ_PACKETS = 256
 FAREWELL = "lineside-farewell"
 """A topic that nobody subscribes to."""
 NOT_UTF8 = "(topic is not UTF-8)"
+FORGED = f"{JOURNAL}, says the broker"
 
 
 class Session:
@@ -45,6 +47,7 @@ class Session:
         self._waker.setblocking(False)
         self._packets = 0
         self._subscribed = False
+        self._answered = False
         self.connected_since_ns: int | None = None
         self.last_error = ""
         """The newest trouble with the broker; stays after it is over."""
@@ -56,12 +59,15 @@ class Session:
         wait = BACK_OFF_S[0]
         while not self._leaving.is_set():
             started = time.monotonic()
+            self._answered = False
             try:
                 self._client.connect(self._broker.host, self._broker.port, KEEP_ALIVE_S)
             except OSError as error:
-                self._complain(f"no broker at {self._address}: {error}")
+                self._complain(explain(error, self._broker))
             else:
                 self._serve()
+                if not self._answered and not self._leaving.is_set():
+                    self._complain(diagnose(self._broker) or f"the broker at {self._address} closes our connection")
             if time.monotonic() - started > BACK_OFF_S[1]:
                 wait = BACK_OFF_S[0]
             self._leaving.wait(wait)
@@ -139,8 +145,9 @@ class Session:
     def _on_connect(
         self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
+        self._answered = True
         if reason.is_failure:
-            self._complain(f"the broker at {self._address} refuses {self._broker.client_id!r}: {reason}")
+            self._complain(refusal(reason, self._broker))
             return
         self._inbox.begin()
         self.connected_since_ns = time.time_ns()
@@ -184,6 +191,8 @@ class Session:
             topic = message.topic
         except UnicodeDecodeError:
             topic = NOT_UTF8
+        if topic == JOURNAL:  # only a broker that delivers what nobody subscribed to can say so
+            topic = FORGED
         own = is_own_output(topic)
         payload = b"" if own else bytes(message.payload)
         received = Received(topic, payload, time.time_ns(), message.qos, message.mid, journaled=not own)

@@ -15,8 +15,14 @@ OUT_STREAMS = frozenset({"verdict", "status"})
 SUBSCRIPTIONS = (f"{ROOT}/#", "uagv/v2/+/+/#", "vda5050/v3/+/+/#")
 """Everything under our root is received, so that a topic of the wrong shape is seen and rejected, not ignored."""
 
+JOURNAL = "(journal)"
+"""Topic, and source, of what the journal itself has to say; no broker can deliver it, for nobody subscribes to it."""
 UNROUTED = "(unrouted)"
 """The source under which messages on topics of the wrong shape are counted."""
+CROWDED = "(too many sources)"
+"""The source under which messages of new sources are counted once there are as many as are taken."""
+MAX_LEVEL = 128
+"""Characters of one level of a topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,10 @@ def route(topic: str) -> Route:
     parts = tuple(topic.split("/"))
     if any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in topic):
         raise TopicError(f"topic {topic!r} holds control characters; expected names that can be printed")
+    longest = max(map(len, parts))
+    if longest > MAX_LEVEL:
+        shape = f"levels of at most {MAX_LEVEL} characters"
+        raise TopicError(f"topic {topic[:MAX_LEVEL]!r}… has a level of {longest} characters; expected {shape}")
     if topic.startswith(ROOT + "/"):
         expected = f"{ROOT}/<site>/<area>/<line>/<cell>/<weld|event>"
         if len(parts) != 7 or not all(parts):
@@ -77,3 +87,13 @@ def route(topic: str) -> Route:
             raise TopicError(f"topic {topic!r} has {len(parts)} levels; expected 5: {expected}")
         return Route(f"agv/{parts[2]}/{parts[3]}", "vda5050", None, parts)
     raise TopicError(f"topic {topic!r} is not under {ROOT}, uagv/v2 or vda5050/v3")
+
+
+def source_of(topic: str) -> str:
+    """Return under which source messages on a topic count. Never raises."""
+    if topic == JOURNAL:
+        return JOURNAL
+    try:
+        return route(topic).source
+    except TopicError:
+        return UNROUTED

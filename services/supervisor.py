@@ -20,7 +20,7 @@ from services.errors import OperatorError
 
 GIVE_UP = 2
 """Exit status of a worker that cannot work as it was told; starting it again would not help."""
-STEADY_S = 30.0
+STEADY_S = 10.0
 """A worker that lived this long starts its back-off anew."""
 BACK_OFF_S = (0.5, 15.0)
 STOP_S = 15.0

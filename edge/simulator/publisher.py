@@ -11,6 +11,8 @@ from typing import Protocol
 
 import aiomqtt
 
+from edge.broker_trouble import diagnose, explain
+from edge.mqtt import BrokerSettings, new_async_client
 from edge.simulator.feeder import Feeder
 from edge.simulator.fleet import Fleet, Message
 from edge.simulator.outbox import Outbox
@@ -48,23 +50,21 @@ class Stop(Protocol):
 
 async def run_simulator(
     settings: SimulatorSettings,
-    broker_host: str,
-    broker_port: int,
+    broker: BrokerSettings,
     *,
     since_ns: int | None,
     stop: Stop,
     progress: Callable[[int], object],
     log: logging.Logger,
     with_agvs: bool = True,
-    username: str = "",
-    password: str = "",
     max_pending: int = MAX_PENDING,
 ) -> None:
     """Publish from `since_ns` (None: now) until `stop` is set.
 
     `progress` is called about once a second with the source time (ns) before which the broker has everything: with
     that as `since_ns` a later run goes on where this one ended. A broker that is away or goes away is tried again with
-    growing pauses; what it had not acknowledged is sent again under the same ids.
+    growing pauses; what it had not acknowledged is sent again under the same ids. Raises `SettingsError` when the files
+    for TLS cannot be used.
     """
     now_ns = time.time_ns()
     feeder = await asyncio.to_thread(Feeder, settings)
@@ -76,23 +76,21 @@ async def run_simulator(
     try:
         while not stop.is_set():
             outbox.restore()
-            client = aiomqtt.Client(
-                broker_host,
-                broker_port,
-                username=username or None,
-                password=password or None,
-                max_inflight_messages=2 * IN_FLIGHT,
-                logger=log,
-            )
+            client = new_async_client(broker, log, max_inflight=2 * IN_FLIGHT)
             # Vehicles' messages go out beside the welds; aiomqtt warns beyond this number.
             client.pending_calls_threshold = 10 * IN_FLIGHT + 2 * settings.agvs
+            connected = False
             try:
                 async with client:
-                    log.info("connected to %s:%d", broker_host, broker_port)
+                    log.info("connected to %s", broker.address)
+                    connected = True
                     pause_s = RETRY_S[0]
                     await publisher.session(client, stop)
             except aiomqtt.MqttError as error:
-                log.warning("broker %s:%d: %s; trying again in %.1f s", broker_host, broker_port, error, pause_s)
+                # What the library saw as a mere end of the connection or a time-out has a reason that can be had.
+                seen = connected or isinstance(error.__context__, OSError)
+                why = explain(error, broker) if seen else await asyncio.to_thread(diagnose, broker)
+                log.warning("%s; trying again in %.1f s", why or explain(error, broker), pause_s)
                 await _sleep(pause_s, stop)
                 pause_s = min(2 * pause_s, RETRY_S[1])
     finally:

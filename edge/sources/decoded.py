@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources.rejects import Reject
+from edge.sources.journal_record import PlacedDamage
+from edge.sources.rejects import RefusedError, Reject
 from edge.topics import Place
 from models.fleet.state import AgvUpdate
 from models.welds.batch import WeldBatch
@@ -85,7 +86,7 @@ class Origin:
 class Decoded:
     """Everything that some messages hold, each list in the order of the journal.
 
-    For every message: welds + events + vehicles + rejects + ignored items = max(1, items).
+    For every message but the record of a damage: welds + events + vehicles + rejects + ignored items = max(1, items).
     """
 
     welds: WeldBatch
@@ -105,13 +106,18 @@ class Decoded:
     rejects: list[PlacedReject]
     ignored: list[tuple[str, int]]
     """Source and number of items, for each message that is legal but holds nothing that is read."""
-    weld_origins: Mapping[int, Origin]
-    """By sequence number, for the messages that hold welds."""
+    origins: Mapping[int, Origin]
+    """By sequence number, for the messages of which something was taken."""
+    damages: list[PlacedDamage]
+    """Damages of the journal that are recorded in it."""
 
-    def reject_weld(self, k: int, reject: Reject) -> PlacedReject:
+    def reject_weld(self, k: int, refused: RefusedError) -> PlacedReject:
         """Place a reject of weld `k`, for what only a later stage can see."""
-        seq = int(self.weld_seq[k])
-        return self.weld_origins[seq].reject(seq, reject)
+        return self.reject(int(self.weld_seq[k]), int(self.weld_item[k]), refused)
+
+    def reject(self, seq: int, item: int, refused: RefusedError) -> PlacedReject:
+        """Place a reject of an item that was taken here, for what only a later stage can see."""
+        return self.origins[seq].reject(seq, refused.of(item))
 
     def newest_time_ns(self) -> dict[str, int]:
         """Return the newest source time of each source that sent something readable, ns since 1970 UTC."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from edge.sources.nesting import MAX_DEPTH, json_is_deep
 from edge.sources.rejects import RefusedError, count, shorten
 
 MAX_ITEMS = 10_000
@@ -47,7 +48,7 @@ def split(payload: bytes) -> Frame:
     """Split a payload into its items; what is no list is one item.
 
     Raises `RefusedError` for a payload that is empty, an empty list, neither an object nor a list, a list that is
-    broken as such or longer than `MAX_ITEMS`, or larger than `MAX_FRAMED_BYTES`.
+    broken as such or longer than `MAX_ITEMS`, nested too deeply, or larger than `MAX_FRAMED_BYTES`.
     """
     if not payload:
         raise RefusedError("$", "an empty payload", OBJECT_OR_LIST)
@@ -57,9 +58,14 @@ def split(payload: bytes) -> Frame:
     if first in b" \t\r\n":
         first = (payload.lstrip(b" \t\r\n") or b" ")[0]
     if first == 0x7B:  # {
+        if json_is_deep(payload):
+            raise too_deep()
         return Frame(True, [payload])
     if first == 0x5B:  # [
-        return Frame(True, _list(_JSON_ITEMS, payload, "JSON"))
+        items = _list(_JSON_ITEMS, payload, "JSON")
+        if any(json_is_deep(bytes(memoryview(item))) for item in items):
+            raise too_deep()
+        return Frame(True, items)
     if 0x80 <= first <= 0x8F or first in {0xDE, 0xDF}:
         return Frame(False, [payload])
     if 0x90 <= first <= 0x9F or first in {0xDC, 0xDD}:
@@ -88,6 +94,11 @@ def show_bytes(payload: bytes | msgspec.Raw) -> str:
     return shorten(f"{count(memoryview(payload).nbytes, 'byte')} {head[:30].hex(' ')}")
 
 
+def too_deep() -> RefusedError:
+    """Return the refusal of what is nested too deeply."""
+    return RefusedError("$", "nested too deeply", f"at most {MAX_DEPTH} levels of lists and objects")
+
+
 def _list(
     decoder: msgspec.json.Decoder[list[msgspec.Raw]] | msgspec.msgpack.Decoder[list[msgspec.Raw]],
     payload: bytes,
@@ -96,7 +107,7 @@ def _list(
     try:
         items = decoder.decode(payload)
     except RecursionError:
-        raise RefusedError("$", "a list nested too deeply", OBJECT_OR_LIST) from None
+        raise too_deep() from None
     except DECODE_ERRORS as error:
         came = shorten(f"broken {form} ({error}): {show_bytes(payload)}")
         raise RefusedError("$", came, f"well-formed {form}") from None

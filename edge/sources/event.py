@@ -18,6 +18,7 @@ from edge.sources.decoded import PlacedEvent
 from edge.sources.envelope import DECODE_ERRORS
 from edge.sources.explain import explain
 from edge.sources.fields import MaybeName, Name, Time, about, as_text, check_text, expectations, maybe_named, named
+from edge.sources.packed import PackedDecoder
 from edge.sources.reading import Reading, Sink
 from edge.sources.rejects import RefusedError
 from edge.topics import Place
@@ -102,7 +103,7 @@ _DETAILS = ("batch", "weld", "result", "method", "model")
 WHOLE = "an object with the keys of an event message"
 _EXPECTED = expectations(EventMessage)
 _JSON = msgspec.json.Decoder(EventMessage)
-_MSGPACK = msgspec.msgpack.Decoder(EventMessage)
+_MSGPACK = PackedDecoder(EventMessage)
 
 
 def read(reading: Reading, sink: Sink) -> None:
@@ -119,6 +120,8 @@ def read(reading: Reading, sink: Sink) -> None:
             sink.reject(reading, explain(error, frame, item, _EXPECTED, WHOLE))
         except RefusedError as refused:
             sink.reject(reading, refused.of(item))
+        else:
+            sink.origins[reading.seq] = reading.origin
 
 
 def _place(event: EventMessage, item: int, reading: Reading, place: Place) -> PlacedEvent:

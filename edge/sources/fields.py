@@ -21,6 +21,8 @@ MAX_NAME = 128
 
 NAME_EXPECTED = f"text of 1 to {MAX_NAME} characters, or a whole number of at most 64 bits"
 MAYBE_NAME_EXPECTED = f"text of at most {MAX_NAME} characters, or a whole number of at most 64 bits"
+NO_NAMES = frozenset({".", ".."})
+"""Browsers take these as steps through the address, however they are encoded."""
 TEXT_EXPECTED = "text without control characters"
 
 Whole64 = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
@@ -62,7 +64,9 @@ def as_text(name: str | int) -> str:
 
 
 def check_text(value: str, path: str) -> None:
-    """Raise `RefusedError` for control characters: stores and topics cannot carry them."""
+    """Raise `RefusedError` for what stores, topics or addresses cannot carry: control characters, `.` and `..`."""
+    if value in NO_NAMES:
+        raise RefusedError(path, show(value), "a name other than . and .., which no address can hold")
     if not value.isprintable() and any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in value):
         raise RefusedError(path, show(value), TEXT_EXPECTED)
 

@@ -19,6 +19,9 @@ class Message:
     items: int
     """What `edge.sources.envelope.count_items` said of the payload: by this number the message counts in the
     account."""
+    crowded: bool = False
+    """Its source was new when there were already as many sources as are taken: it counts under `edge.topics.CROWDED`,
+    and none of its items is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,5 @@ class Limits:
     max_payload_bytes: int
     max_samples: int
     """Per curve."""
+    max_sources: int = 5000
+    """Only told: the collector counts them."""

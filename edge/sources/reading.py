@@ -10,6 +10,7 @@ import numpy as np
 from edge.sources.clock import ClockBounds
 from edge.sources.decoded import Decoded, Origin, PlacedAgv, PlacedEvent, PlacedReject
 from edge.sources.envelope import Frame
+from edge.sources.journal_record import PlacedDamage
 from edge.sources.message import Limits
 from edge.sources.rejects import Reject
 from edge.sources.weld_columns import WeldColumns
@@ -38,11 +39,12 @@ class Sink:
     weld_received_ns: list[int] = field(default_factory=list)
     weld_place: list[Place] = field(default_factory=list)
     weld_source: list[str] = field(default_factory=list)
-    weld_origins: dict[int, Origin] = field(default_factory=dict)
     events: list[PlacedEvent] = field(default_factory=list)
     agvs: list[PlacedAgv] = field(default_factory=list)
     rejects: list[PlacedReject] = field(default_factory=list)
     ignored: list[tuple[str, int]] = field(default_factory=list)
+    origins: dict[int, Origin] = field(default_factory=dict)
+    damages: list[PlacedDamage] = field(default_factory=list)
 
     def reject(self, reading: Reading, reject: Reject) -> None:
         """Put a reject of one of the message's items."""
@@ -52,7 +54,7 @@ class Sink:
         """Say of the newest `len(items)` welds where they came from."""
         n = len(items)
         if n:
-            self.weld_origins[reading.seq] = reading.origin
+            self.origins[reading.seq] = reading.origin
             self.weld_seq += [reading.seq] * n
             self.weld_item += items
             self.weld_received_ns += [reading.origin.received_ns] * n
@@ -72,7 +74,8 @@ class Sink:
             agvs=self.agvs,
             rejects=self.rejects,
             ignored=self.ignored,
-            weld_origins=self.weld_origins,
+            origins=self.origins,
+            damages=self.damages,
         )
 
 

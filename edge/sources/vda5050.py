@@ -8,6 +8,7 @@ Source: VDA 5050, versions 2.0, 2.1 and 3.0, with their JSON schemas.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
@@ -19,8 +20,9 @@ from edge.sources.decoded import PlacedAgv
 from edge.sources.envelope import DECODE_ERRORS
 from edge.sources.explain import explain
 from edge.sources.fields import INT64_MAX, MAX_NAME, about, expectations
+from edge.sources.packed import PackedDecoder
 from edge.sources.reading import Reading, Sink
-from edge.sources.rejects import RefusedError, Reject, show
+from edge.sources.rejects import RefusedError, Reject, shorten, show
 from models.fleet.state import AgvError, AgvUpdate, Topic
 
 READ: tuple[Topic, ...] = get_args(Topic)
@@ -33,6 +35,8 @@ RENAMED = {"CONNECTIONBROKEN": "CONNECTION_BROKEN", "TEACHIN": "TEACH_IN"}
 ENDED = frozenset({"FINISHED", "FAILED"})
 UNDER_WAY = frozenset({"INITIALIZING", "RUNNING"})
 
+TEXT = f"text of at most {MAX_NAME} characters"
+Text = Annotated[str, Meta(max_length=MAX_NAME)]
 Label = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 ConnectionState = Literal["ONLINE", "OFFLINE", "CONNECTIONBROKEN", "CONNECTION_BROKEN", "HIBERNATING"]
 OperatingMode = Literal[
@@ -41,6 +45,9 @@ OperatingMode = Literal[
 EmergencyStop = Literal["AUTOACK", "MANUAL", "REMOTE", "NONE"]
 ActionStatus = Literal["WAITING", "INITIALIZING", "RUNNING", "PAUSED", "RETRIABLE", "FINISHED", "FAILED"]
 ErrorLevel = Literal["WARNING", "URGENT", "CRITICAL", "FATAL"]
+_LEVELS: tuple[str, ...] = get_args(ErrorLevel)
+MAX_ERRORS = 100
+"""Of one vehicle; of more the gravest are kept."""
 
 
 def _one_of(description: str, values: Any) -> Meta:
@@ -53,7 +60,7 @@ class Position(Struct, rename="camel", gc=False):
     x: Annotated[float, about("On the map.", "a finite number", unit="m")]
     y: Annotated[float, about("On the map.", "a finite number", unit="m")]
     theta: Annotated[float, about("Orientation.", "a finite number", unit="rad")]
-    map_id: Annotated[str | None, about("The map that x and y refer to.", "text")] = None
+    map_id: Annotated[Text | None, about("The map that x and y refer to.", TEXT)] = None
     position_initialized: Annotated[bool | None, about("2.x: the position is known.", "true or false")] = None
     localized: Annotated[bool | None, about("3.0: the position is known.", "true or false")] = None
 
@@ -96,7 +103,7 @@ class Header(Struct, rename="camel", gc=False):
         Annotated[int, Meta(ge=0, le=INT64_MAX)], about("Counts the messages of a topic.", "a whole number, 0 or more")
     ]
     timestamp: Annotated[str, about("When it was sent.", STAMP_EXPECTED)]
-    version: Annotated[str, about("Version of VDA 5050.", "a version, as 2.1.0")]
+    version: Annotated[Text, about("Version of VDA 5050.", "a version, as 2.1.0")]
     manufacturer: Annotated[Label, about("As in the topic.", f"text of 1 to {MAX_NAME} characters")]
     serial_number: Annotated[Label, about("As in the topic.", f"text of 1 to {MAX_NAME} characters")]
 
@@ -119,7 +126,7 @@ class StateMessage(VisualizationMessage, gc=False):
 
     driving: Annotated[bool | None, about("Whether it moves.", "true or false")] = None
     operating_mode: Annotated[OperatingMode | None, _one_of("Who drives it.", OperatingMode)] = None
-    order_id: Annotated[str | None, about("The current or last order; empty before the first.", "text")] = None
+    order_id: Annotated[Text | None, about("The current or last order; empty before the first.", TEXT)] = None
     node_states: Annotated[list[msgspec.Raw] | None, about("Nodes still ahead.", "a list of objects")] = None
     edge_states: Annotated[list[msgspec.Raw] | None, about("Edges still ahead.", "a list of objects")] = None
     action_states: list[ActionState] | None = None
@@ -137,7 +144,7 @@ STRUCTS: dict[Topic, type[Header]] = {
     "visualization": VisualizationMessage,
 }
 _JSON = {topic: msgspec.json.Decoder(struct) for topic, struct in STRUCTS.items()}
-_MSGPACK = {topic: msgspec.msgpack.Decoder(struct) for topic, struct in STRUCTS.items()}
+_MSGPACK = {topic: PackedDecoder(struct) for topic, struct in STRUCTS.items()}
 _EXPECTED = {topic: expectations(struct) for topic, struct in STRUCTS.items()}
 
 
@@ -164,7 +171,7 @@ def read(reading: Reading, sink: Sink) -> None:
         except RefusedError as refused:
             sink.reject(reading, refused.of(item))
         else:
-            origin = reading.origin
+            origin = sink.origins[reading.seq] = reading.origin
             sink.agvs.append(PlacedAgv(reading.seq, item, origin.received_ns, origin.source, update))
 
 
@@ -242,10 +249,15 @@ def _with_state(update: AgvUpdate, message: StateMessage) -> AgvUpdate:
         order_id=message.order_id,
         order_active=order_active if order or actions is not None else None,
         action_running=action_running if acting else None,
-        errors=None
-        if errors is None
-        else tuple(AgvError(e.error_type, e.error_level, e.error_description or "") for e in errors),
+        errors=None if errors is None else _errors(errors),
     )
+
+
+def _errors(entries: Sequence[ErrorEntry]) -> tuple[AgvError, ...]:
+    """Return the errors of a vehicle; of too many the gravest, and of each as much as is shown."""
+    if len(entries) > MAX_ERRORS:
+        entries = sorted(entries, key=lambda entry: _LEVELS.index(entry.error_level), reverse=True)[:MAX_ERRORS]
+    return tuple(AgvError(shorten(e.error_type), e.error_level, shorten(e.error_description or "")) for e in entries)
 
 
 def _battery(message: StateMessage) -> tuple[float | None, bool | None]:

@@ -12,6 +12,7 @@ from edge.sources.envelope import DECODE_ERRORS
 from edge.sources.explain import explain
 from edge.sources.fields import (
     INT64_MAX,
+    NO_NAMES,
     MaybeName,
     Name,
     Time,
@@ -23,6 +24,7 @@ from edge.sources.fields import (
     named,
 )
 from edge.sources.message import Limits
+from edge.sources.packed import PackedDecoder
 from edge.sources.reading import Reading, Sink
 from edge.sources.rejects import RefusedError, count
 from edge.sources.weld_columns import SAMPLE_BYTES, WeldColumns, WeldCurves, WeldRow, curve_bytes
@@ -86,8 +88,14 @@ class WeldMessage(Struct, Generic[Curve], frozen=True, gc=False):
 AnyWeld = WeldMessage[Numbers] | WeldMessage[NumbersOrBytes]
 WHOLE = "an object with the keys of a weld message"
 _EXPECTED = expectations(WeldMessage)
+
+
+class _Packed(WeldMessage[NumbersOrBytes], frozen=True, gc=False):
+    """A weld in MessagePack."""
+
+
 _JSON = msgspec.json.Decoder(WeldMessage[Numbers])
-_MSGPACK = msgspec.msgpack.Decoder(WeldMessage[NumbersOrBytes])
+_MSGPACK = PackedDecoder(_Packed)
 
 
 def read(reading: Reading, sink: Sink) -> None:
@@ -113,7 +121,7 @@ def read(reading: Reading, sink: Sink) -> None:
 def _take(weld: AnyWeld, bounds: ClockBounds, limits: Limits, columns: WeldColumns) -> None:
     """Check what the types cannot say, then add the weld: all of it, or (raising `RefusedError`) nothing."""
     names = (as_text(weld.id), as_text(weld.spot), as_text(weld.gun), as_text(weld.body), as_text(weld.program))
-    if not "".join(names).isprintable():
+    if not "".join(names).isprintable() or not NO_NAMES.isdisjoint(names):
         for field, name in zip(("id", "spot", "gun", "body", "program"), names, strict=True):
             check_text(name, f"$.{field}")
     time_ns = bounds.read(weld.time, "$.time")

@@ -7,9 +7,11 @@ import threading
 
 import msgspec
 
+from edge.broker_check import Wants
+from edge.broker_watch import report_path, watch_broker
 from edge.collector import CollectorSettings, run_collector
+from services.broker_access import broker_settings
 from services.config import Config
-from services.jobs import broker_settings
 from services.layout import DataLayout
 
 
@@ -23,5 +25,9 @@ def run(job: bytes, stop: threading.Event, log: logging.Logger) -> None:
         cursor_path=layout.cursor,
         max_bytes=config.journal.max_bytes,
         min_free_bytes=config.journal.min_free_bytes,
+        max_sources=config.limits.sources,
     )
+    wants = Wants(config.judge.max_payload_bytes)
+    watch = (settings.broker, wants, report_path(layout.journal), stop, log)
+    threading.Thread(target=watch_broker, args=watch, name="broker-check", daemon=True).start()
     run_collector(settings, stop, log)

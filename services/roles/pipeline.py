@@ -7,9 +7,9 @@ import threading
 
 import msgspec
 
+from services.broker_access import broker_settings
 from services.config import Config
 from services.feed import MqttFeed
-from services.jobs import broker_settings
 from services.pipeline import Pipeline
 from services.plants import read_plant
 from services.store import open_store

@@ -7,11 +7,11 @@ import threading
 
 import msgspec
 
+from services.broker_access import broker_settings
 from services.config import Config
 from services.curves import CurveReader
 from services.evidence_files import FolderEvidence
 from services.feed import MqttFeed
-from services.jobs import broker_settings
 from services.layout import DataLayout
 from services.pipeline import Pipeline
 from services.plants import read_plant

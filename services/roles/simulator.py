@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edge.simulator.publisher import run_simulator
+from services.broker_access import broker_settings
 from services.jobs import SimulatorJob
 
 
@@ -20,13 +21,10 @@ def run(job: bytes, stop: threading.Event, log: logging.Logger) -> None:
     asyncio.run(
         run_simulator(
             order.settings,
-            order.broker.host,
-            order.broker.port,
+            broker_settings(order.broker, "simulator"),
             since_ns=order.since_ns,
             stop=stop,
             progress=lambda until_ns: progress.write_text(f"{until_ns}\n", encoding="ascii"),
             log=log,
-            username=order.broker.username,
-            password=order.broker.password,
         )
     )

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from edge.journal import JournalReader
-from edge.topics import UNROUTED
+from edge.sources.journal_record import TooLarge, decode_record
+from edge.topics import JOURNAL, UNROUTED
 from tests.running import free_port, wait_until
 from tests.system.collecting import Collector
 from tests.system.mosquitto import Mosquitto, Publisher
@@ -177,6 +178,42 @@ def test_it_stops_at_its_bound_and_goes_on_by_itself(
     wait_until(lambda: (status := collector.status()) and not status.stopped_reason, 5, "all being well")
 
 
+def test_a_message_too_large_for_the_journal_is_recorded_and_holds_nothing_up(
+    mosquitto: Mosquitto, make_collector: Callable[..., Collector], make_publisher: Callable[[int], Publisher]
+) -> None:
+    collector = make_collector(mosquitto.port, max_bytes=2**20)
+    device = make_publisher(mosquitto.port)
+    collector.start()
+    device.publish(WELD, weld(1, 600_000))
+    device.publish(WELD, weld(2))
+    wait_until(lambda: len(collector.messages()) == 2, 10, "both")
+    stands_for, kept = collector.messages()
+    assert stands_for.topic == JOURNAL
+    assert decode_record(stands_for.payload) == TooLarge(WELD, len(weld(1, 600_000)), 393_216)
+    assert kept.payload == weld(2)
+    with JournalReader.open(collector.journal) as reader:
+        assert {name: count.received for name, count in reader.account(0).items()} == {"s/a/l/c1/weld": 2}
+    assert "is not kept: journal.max_bytes leaves room for 393216" in collector.log()
+
+
+def test_a_damage_is_salvaged_while_it_runs(
+    mosquitto: Mosquitto, make_collector: Callable[..., Collector], make_publisher: Callable[[int], Publisher]
+) -> None:
+    collector, device = make_collector(mosquitto.port), make_publisher(mosquitto.port)
+    collector.start()
+    for number in range(20):
+        device.publish(WELD, weld(number))
+    wait_until(lambda: len(collector.messages()) == 20, 10, "all")
+    with JournalReader.open(collector.journal) as reader:
+        reader.request_salvage("a test says so")  # as the pipeline does when it meets a damage
+    wait_until(lambda: "the journal is salvaged; lost: nothing" in collector.log(), 10, "the salvage")
+    wait_until(lambda: collector.log().count("connected to") == 2, 10, "connecting again")
+    device.publish(WELD, weld(20))
+    wait_until(lambda: weld(20).decode() in collector.payloads(), 10, "going on")
+    assert [message.seq for message in collector.messages()] == list(range(1, 23))
+    assert [message.topic for message in collector.messages()].index(JOURNAL) == 20
+
+
 def test_it_stops_on_a_full_disk_and_goes_on_by_itself(
     tmp_path: Path,
     mosquitto: Mosquitto,
@@ -323,7 +360,7 @@ def test_it_speaks_tls_and_does_not_trust_a_stranger(
     broker.start()
     fooled = make_collector(tls_port, tmp_path / "fooled", ca_file=f"{stranger}/cert.pem")
     fooled.start(connected=False)
-    wait_until(lambda: "certificate verify failed" in fooled.log(), 10, "refusing")
+    wait_until(lambda: "did not sign (self-signed certificate)" in fooled.log(), 10, "refusing")
     fooled.close()
     collector = make_collector(tls_port, ca_file=f"{ours}/cert.pem")
     collector.start()

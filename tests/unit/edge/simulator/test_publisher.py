@@ -19,6 +19,7 @@ import numpy as np
 import paho.mqtt.client as mqtt
 import pytest
 
+from edge.mqtt import BrokerSettings
 from edge.simulator.publisher import run_simulator
 from edge.simulator.settings import SimulatorSettings
 from edge.simulator.shop import Shop
@@ -108,8 +109,7 @@ class Running:
                 asyncio.run(
                     run_simulator(
                         settings,
-                        "127.0.0.1",
-                        port,
+                        BrokerSettings("127.0.0.1", port, ""),
                         since_ns=since_ns,
                         stop=self.stop,
                         progress=self.until.append,

@@ -7,6 +7,7 @@ import pytest
 
 from edge.sources import decode
 from edge.sources.fields import expectations
+from edge.sources.rejects import RefusedError
 from edge.sources.weld import WeldMessage
 from edge.topics import Place
 from models.welds.batch import ABSENT_WEAR
@@ -153,7 +154,7 @@ def test_raw_bytes_must_be_whole_samples_and_only_messagepack_has_them() -> None
         (b'{"id": "\xff"}', "broken JSON ('utf-8' codec"),
         (b'{"id": "\\ud800"}', "broken JSON"),
         (b'{"id": 1e999}', "$.id is Number out of range"),
-        (b'{"a": ' + b"[" * 100_000, "broken JSON (nested too deeply)"),
+        (b'{"a": ' + b"[" * 100_000, "nested too deeply"),
         (b"\x81\x01\x02", "expected an object with the keys of a weld message"),
         (b"\x81\xa2id\xc1", "broken MessagePack"),
     ],
@@ -178,8 +179,8 @@ def test_a_bad_item_leaves_its_neighbours_alone() -> None:
 def test_a_later_stage_can_reject_a_weld_with_its_place_in_the_journal() -> None:
     first, second = message(WELD_TOPIC, WELD, seq=8), message(WELD_TOPIC, [5, WELD], seq=9)
     decoded = decode([first, second], LIMITS)
-    placed = decoded.reject_weld(1, decoded.rejects[0].reject)
-    assert (placed.seq, placed.topic, placed.source) == (9, WELD_TOPIC, "ulm/body/FR1/C03/weld")
+    placed = decoded.reject_weld(1, RefusedError("$.spot", "new", "known"))
+    assert (placed.seq, placed.item, placed.topic, placed.source) == (9, 1, WELD_TOPIC, "ulm/body/FR1/C03/weld")
     assert (placed.bytes, placed.received_ns) == (len(second.payload), NOW_NS)
 
 
