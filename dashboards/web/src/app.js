@@ -1,9 +1,13 @@
 // The frame around every page: who and where, whether the feed lives, language and theme; and the page itself.
 
+import { resent } from './api.js';
+import { languageSelect } from './components/language.js';
+import { userMenu } from './components/user.js';
 import { h, setText } from './dom.js';
 import { number, time, zone } from './format.js';
-import { LANGUAGES, language, setLanguage, t } from './i18n.js';
-import { connection, loading, pipeline, plant } from './live.js';
+import { language, t } from './i18n.js';
+import { connection, loading, pipeline, plant, reload } from './live.js';
+import { accessPage } from './pages/access.js';
 import { bodiesPage } from './pages/bodies.js';
 import { changesPage } from './pages/changes.js';
 import { fleet } from './pages/fleet.js';
@@ -14,11 +18,12 @@ import { overview } from './pages/overview.js';
 import { sourcesPage } from './pages/sources.js';
 import { spotPage } from './pages/spot.js';
 import { href, route } from './router.js';
+import { session } from './session.js';
 import { icon } from './shapes.js';
 import { Scope } from './store.js';
 import { theme, toggleTheme } from './theme.js';
 
-const PAGES = { overview, spots: spotPage, guns: gunsPage, fleet, bodies: bodiesPage, changes: changesPage, models: modelsPage, sources: sourcesPage, missing };
+const PAGES = { overview, spots: spotPage, guns: gunsPage, fleet, bodies: bodiesPage, changes: changesPage, models: modelsPage, sources: sourcesPage, access: accessPage, missing };
 const NAV = ['overview', 'guns', 'fleet', 'bodies', 'changes', 'models', 'sources'];
 const LAG_TOLD_S = 10;
 
@@ -37,6 +42,13 @@ export function startApp(feed) {
     build();
     document.querySelector('#language').focus();
   });
+  // After a login everything is loaded again, and the page shows what its viewer may do now.
+  session.on(() => {
+    feed.retryNow();
+    void reload();
+    route.set(route.value);
+  });
+  resent.on(() => route.set(route.value));
 }
 
 function frame(scope, feed) {
@@ -87,12 +99,6 @@ function topbar(scope) {
   tick();
   scope.every(250, tick); // so that no second is shown late or skipped
 
-  const select = h(
-    'select',
-    { id: 'language', class: 'button', 'aria-label': t('header.language'), on: { change: () => setLanguage(select.value) } },
-    Object.entries(LANGUAGES).map(([tag, text]) => h('option', { value: tag, text, lang: tag, selected: tag === language.value })),
-  );
-
   const toggle = h('button', { class: 'button icon-only', type: 'button', on: { click: toggleTheme } });
   scope.watch(theme, (value) => {
     const label = t(value === 'dark' ? 'header.theme_light' : 'header.theme_dark');
@@ -106,7 +112,7 @@ function topbar(scope) {
     { class: 'topbar' },
     h('a', { class: 'brand', href: href('overview') }, h('img', { src: '/icon.svg', alt: '' }), name),
     h('nav', { class: 'nav', 'aria-label': t('nav.label') }, links),
-    h('div', { class: 'topbar-end' }, link, h('span', { class: 'clock' }, clock, ' ', h('span', { class: 'zone', text: zone() })), select, toggle),
+    h('div', { class: 'topbar-end' }, link, h('span', { class: 'clock' }, clock, ' ', h('span', { class: 'zone', text: zone() })), languageSelect(), toggle, userMenu(scope)),
   );
 }
 

@@ -2,6 +2,7 @@
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 10_000;
+const SESSION_ENDED = 4401;
 const QUIET_MS = 12_000; // the server speaks every second
 
 export class Feed {
@@ -11,11 +12,12 @@ export class Feed {
   #quiet = 0;
   #closed = false;
 
-  /** `onMessage(message)` gets each parsed message; `onState('live' | 'lost')` each change of the connection. */
-  constructor(url, { onMessage, onState }) {
+  /** `onMessage(message)` gets each parsed message; `onState('live' | 'lost')` each change of the connection; `onEnded()` is called when the session is over. */
+  constructor(url, { onMessage, onState, onEnded }) {
     this.url = url;
     this.onMessage = onMessage;
     this.onState = onState;
+    this.onEnded = onEnded;
     this.retryNow = this.retryNow.bind(this);
     addEventListener('online', this.retryNow);
     this.#connect();
@@ -34,7 +36,10 @@ export class Feed {
       }
       this.onMessage(message);
     };
-    socket.onclose = () => this.#lost(socket);
+    socket.onclose = ({ code }) => {
+      if (code === SESSION_ENDED) this.onEnded();
+      this.#lost(socket);
+    };
   }
 
   #listen() {

@@ -2,6 +2,7 @@
 
 import { get } from './api.js';
 import { Feed } from './feed.js';
+import { checkSession } from './signing.js';
 import { Topic } from './store.js';
 
 const DEFECTS_KEPT = 50;
@@ -48,7 +49,7 @@ export const rate = new Topic(null);
 /** As the feed's `pipeline`. */
 export const pipeline = new Topic(null);
 
-/** `{items, account}` as the feed's `sources`. */
+/** `{items, account, collector}` as the feed's `sources`. */
 export const sources = new Topic(null);
 
 /** Whether nothing has ever been judged here. */
@@ -134,7 +135,7 @@ async function load() {
       for (const agv of items) agvs.set(agv.id, agv);
       agvsChanged.set(null);
     }),
-    Promise.all([get('/sources'), get('/accounting')]).then(([items, account]) => sources.set({ items, account: account.total })),
+    Promise.all([get('/sources'), get('/accounting')]).then(([items, account]) => sources.set({ items, account: account.total, collector: account.collector })),
     get('/welds', { verdict: 'defect', limit: DEFECTS_KEPT }).then((page) => addDefects(page.items)),
     Promise.all(SIGNAL_KINDS.map((kind) => get('/events', { kind, limit: SIGNALS_KEPT }))).then((found) => addSignals(found.flat())),
   ]);
@@ -175,9 +176,13 @@ export function startLive() {
     onMessage: (message) => TAKE[message.type]?.(message),
     onState: (state) => {
       connection.set({ state, at: Date.now() });
-      if (state === 'live' && lostBefore) void reload();
+      if (state === 'live' && lostBefore) {
+        checkSession();
+        void reload();
+      }
       lostBefore ||= state === 'lost';
     },
+    onEnded: checkSession,
   });
   followTheFilling();
   void reload();

@@ -2,7 +2,7 @@
 
 import { Topic } from './store.js';
 
-const ROUTES = ['spots', 'guns', 'fleet', 'sources', 'bodies', 'changes', 'models'];
+const ROUTES = ['spots', 'guns', 'fleet', 'sources', 'bodies', 'changes', 'models', 'access'];
 const WITH_ID = ['spots'];
 
 function parse() {

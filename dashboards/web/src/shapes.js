@@ -32,6 +32,7 @@ export const SHAPES = {
   plus: { d: 'M8 3v10M3 8h10', line: 1.8, colour: 'text' },
   minus: { d: 'M3 8h10', line: 1.8, colour: 'text' },
   fit: { d: 'M2.5 6V2.5H6m4 0h3.5V6m0 4v3.5H10m-4 0H2.5V10', line: 1.8, colour: 'text' },
+  person: { d: 'M8 2a2.8 2.8 0 1 1 0 5.6A2.8 2.8 0 0 1 8 2zM2.8 14c.4-3 2.4-4.4 5.2-4.4s4.8 1.4 5.2 4.4', line: 1.6, colour: 'text' },
   back: { d: 'M10 3 5 8l5 5', line: 2, colour: 'text' },
 };
 

@@ -7,12 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from services.api.collector import collector_out
 from services.api.context import Ctx
 from services.api.cursors import decode_cursor, encode_cursor
 from services.api.documenting import listing, problems_of
 from services.api.problems import not_found
 from services.api.query import EventQuery, RejectQuery, no_parameters
-from services.api.schemas import AccountingOut, EventOut, RejectOut, RejectPage, SourceAccount, SourceOut
+from services.api.schemas import EventOut, RejectOut, RejectPage, SourceOut
+from services.api.schemas_account import AccountingOut, SourceAccount
 from services.api.tables import AsListing
 from services.api.wire import event_out, reject_out, source_out, total_of
 from services.times import utc
@@ -45,17 +47,24 @@ def list_sources(ctx: Ctx, wanted: AsListing) -> Response:
     responses=problems_of(400, 503),
 )
 def read_accounting(ctx: Ctx) -> AccountingOut:
-    """Give one consistent snapshot: received = stored + rejected + duplicate + pending, in total and per source."""
+    """Give one consistent snapshot: received = stored + rejected + duplicate + pending, in total and per source.
+
+    Beside it stands how the collector is: whether it is receiving, and if not, why.
+    """
     at_ns, table = ctx.store.sources()
     sources = [SourceAccount(**{name: row[name] for name in SourceAccount.model_fields}) for row in table.to_pylist()]
-    return AccountingOut(at=utc(at_ns) if at_ns else None, total=total_of(table), sources=sources)
+    collector = collector_out(ctx.evidence.collector(), ctx.clock())
+    return AccountingOut(at=utc(at_ns) if at_ns else None, total=total_of(table), sources=sources, collector=collector)
 
 
 @router.get(
     "/rejects", summary="What was not taken, newest first", response_model=RejectPage, responses=listing(paged=True)
 )
 def list_rejects(query: Annotated[RejectQuery, Query()], ctx: Ctx, wanted: AsListing) -> Response:
-    """List each item that was not taken: which field, what came and what was expected."""
+    """List each item that was not taken: which field, what came and what was expected.
+
+    Of one message the first 100 are listed; all are counted, and `/rejects/{seq}/payload` has the message.
+    """
     before = decode_cursor("rejects", query.cursor, tuple[int, int])
     rows = ctx.store.rejects(query.source, query.limit + 1, before).to_pylist()
     cursor = None

@@ -9,10 +9,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from edge.broker_watch import read_report, report_path
 from services.api.context import Ctx
 from services.api.documenting import problems_of
 from services.api.live import Hub
 from services.api.problems import RETRY_AFTER_S, ProblemError
+from services.layout import DataLayout
 from services.store.protocol import StoreError
 from services.version import VERSION
 
@@ -35,6 +37,9 @@ class ReadyOut(BaseModel):
     account_age_s: float
     live_feed: Literal["connected", "disconnected"]
     """Disconnected: pages show what the store has, but nothing live."""
+    broker_findings: int
+    """In how many ways the broker may lose messages, as the collector found at its start; its log and
+    `lineside doctor` say which."""
 
 
 @router.get("/healthz", summary="Is the process up?")
@@ -60,7 +65,9 @@ def read_readiness(request: Request, ctx: Ctx) -> ReadyOut:
             "pipeline",
             f"the account is {age_s:.0f} s old; expected at most {MAX_ACCOUNT_AGE_S:.0f} s (live feed: {live})",
         )
-    return ReadyOut(status="ready", account_age_s=round(age_s, 3), live_feed=live)
+    report = read_report(report_path(DataLayout(ctx.config.data).journal))
+    findings = sum(finding.loses for finding in report.findings) if report else 0
+    return ReadyOut(status="ready", account_age_s=round(age_s, 3), live_feed=live, broker_findings=findings)
 
 
 def _not_ready(part: str, detail: str) -> ProblemError:

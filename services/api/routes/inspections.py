@@ -11,12 +11,12 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from edge.sources import Limits
 from edge.topics import Place
 from models.welds.trained import GOOD
 from services.api.context import Context, Ctx
 from services.api.cursors import decode_cursor, encode_cursor
 from services.api.documenting import listing, problems_of
+from services.api.gate import Asking, Who
 from services.api.inspections import FIELDS, Item, WrongItemError, read_items
 from services.api.problems import MEDIA_TYPE
 from services.api.query import InspectionQuery, no_parameters
@@ -29,6 +29,7 @@ from services.api.schemas_learning import (
 )
 from services.api.tables import CSV, JSON, AsListing
 from services.api.wire import short
+from services.message_limits import message_limits
 from services.times import utc
 
 router = APIRouter(prefix="/api/v1", tags=["inspections"])
@@ -61,7 +62,7 @@ async def _body(request: Request) -> bytes:
     openapi_extra=_BODY,
     dependencies=[Depends(no_parameters)],
 )
-def post_inspections(request: Request, ctx: Ctx, body: Annotated[bytes, Depends(_body)]) -> Response:
+def post_inspections(request: Request, ctx: Ctx, who: Who, body: Annotated[bytes, Depends(_body)]) -> Response:
     """Take one inspection, a list of them, or CSV with a header; at most 1,000 at once.
 
     Each stands by itself: what is wrong with one (row, field, what came, what was expected) hinders no other. Answers
@@ -69,12 +70,10 @@ def post_inspections(request: Request, ctx: Ctx, body: Annotated[bytes, Depends(
     twice counts once. Of several for one weld the newest counts.
     """
     is_csv = request.headers.get("content-type", "").startswith(CSV)
-    judge = ctx.config.judge
-    limits = Limits(judge.max_age_days, judge.max_ahead_s, judge.max_payload_bytes, judge.max_samples)
-    items = read_items(body, is_csv=is_csv, limits=limits, now_ns=ctx.clock())
+    items = read_items(body, is_csv=is_csv, limits=message_limits(ctx.config), now_ns=ctx.clock())
     welds = {row["weld_id"]: row for row in ctx.store.welds_of({i.weld for i in items if i.error is None}).to_pylist()}
     problems = {k: error for k, item in enumerate(items) if (error := _problem(item, welds)) is not None}
-    events = _send(ctx, items, welds, problems)
+    events = _send(ctx, items, welds, problems, who)
     taken = InspectionsTaken(
         accepted=len(events),
         refused=len(problems),
@@ -126,7 +125,11 @@ def _problem(item: Item, welds: Mapping[str, Any]) -> WrongItemError | None:
 
 
 def _send(
-    ctx: Context, items: Sequence[Item], welds: Mapping[str, Mapping[str, Any]], problems: Mapping[int, object]
+    ctx: Context,
+    items: Sequence[Item],
+    welds: Mapping[str, Mapping[str, Any]],
+    problems: Mapping[int, object],
+    who: Asking,
 ) -> dict[int, str]:
     """Publish what was accepted, one message a cell, and return the id of each item's event."""
     at: dict[Place, list[int]] = defaultdict(list)
@@ -140,7 +143,7 @@ def _send(
             {**items[k].event, **{name: welds[items[k].weld][name] for name in ("gun", "spot", "program")}}
             for k in mine
         ]
-        events |= zip(mine, ctx.commands.send_all(place, told), strict=True)
+        events |= zip(mine, ctx.commands.send_all(place, told, who), strict=True)
     return events
 
 

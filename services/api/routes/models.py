@@ -16,6 +16,7 @@ from models.splits import MIN_FAULT, MIN_GOOD
 from models.welds.trained import TrainedModel
 from services.api.context import Context, Ctx
 from services.api.documenting import listing, problems_of
+from services.api.gate import BY, Asking, Who, check_named
 from services.api.models_use import Use, compare, held_out, read_use, say
 from services.api.problems import ProblemError, not_found
 from services.api.query import no_parameters
@@ -38,7 +39,7 @@ CHANGES = problems_of(400, 403, 404, 409, 413, 415, 503)
 class ModelOrder(Model):
     """Who orders it, and why."""
 
-    by: str = Field(min_length=1, max_length=MAX_NAME, description="who orders it")
+    by: str | None = Field(default=None, min_length=1, max_length=MAX_NAME, description=BY)
     note: str = Field(default="", max_length=MAX_NOTE, description="why")
 
 
@@ -85,27 +86,29 @@ def read_model(id: str, ctx: Ctx) -> ModelDetail:  # noqa: A002 - the name in th
 
 
 @router.post("/models/{id}/shadow", summary="Show what a model would say", status_code=202, responses=CHANGES)
-def shadow_model(id: str, order: ModelOrder, ctx: Ctx) -> ModelOrderTaken:  # noqa: A002 - the name in the address
+def shadow_model(id: str, order: ModelOrder, ctx: Ctx, who: Who) -> ModelOrderTaken:  # noqa: A002 - the name in the address
     """Put a model in the shadow: its risk stands beside every weld's, its verdict decides nothing.
 
     It takes the place of the model that is there.
     """
+    check_named(who, order.by)
     registry = _registry(ctx)
     use, _ = _usable(ctx, registry, id)
     if id in {use.models.active, use.models.shadow}:
         state = "active" if id == use.models.active else "in the shadow"
         raise ProblemError(409, f"model {id!r} is {state} already", field="model", came=id)
-    return _order(ctx, "model_shadow", id, order)
+    return _order(ctx, who, "model_shadow", id, order)
 
 
 @router.post("/models/{id}/activate", summary="Let a model judge", status_code=202, responses=CHANGES)
-def activate_model(id: str, order: ModelOrder, ctx: Ctx) -> ModelOrderTaken:  # noqa: A002 - the name in the address
+def activate_model(id: str, order: ModelOrder, ctx: Ctx, who: Who) -> ModelOrderTaken:  # noqa: A002 - the name in the address
     """Let the model in the shadow refine verdicts, when it has been there long enough and beats what is in use.
 
     Both are compared on inspected welds made since they came to their place, which neither was trained on; better
     means a larger area under the ROC curve at the 5 % level (DeLong). The comparison is kept in the model's card,
     whatever comes of it. Refused (409) with the figures otherwise.
     """
+    check_named(who, order.by)
     registry = _registry(ctx)
     use, model = _usable(ctx, registry, id)
     if id != use.models.shadow:
@@ -131,23 +134,25 @@ def activate_model(id: str, order: ModelOrder, ctx: Ctx) -> ModelOrderTaken:  # 
     if not comparison.better:
         detail = f"model {id!r} is not shown to be better than what is in use: {say(comparison)}"
         raise ProblemError(409, detail, field="model", came=id, expected="a difference above 0 at the 5 % level")
-    return _order(ctx, "model_activate", id, order, say(comparison))
+    return _order(ctx, who, "model_activate", id, order, say(comparison))
 
 
 @router.post("/models/{id}/retire", summary="Take a model out of use", status_code=202, responses=CHANGES)
-def retire_model(id: str, order: ModelOrder, ctx: Ctx) -> ModelOrderTaken:  # noqa: A002 - the name in the address
+def retire_model(id: str, order: ModelOrder, ctx: Ctx, who: Who) -> ModelOrderTaken:  # noqa: A002 - the name in the address
     """Take a model out of the shadow, or from judging: then the references judge alone."""
+    check_named(who, order.by)
     registry = _registry(ctx)
     _card(registry, id)
     use = read_use(ctx.store, {card.id for card in registry.cards()})
     if id not in {use.models.active, use.models.shadow}:
         raise ProblemError(409, f"model {id!r} is not in use", field="model", came=id)
-    return _order(ctx, "model_retire", id, order)
+    return _order(ctx, who, "model_retire", id, order)
 
 
 @router.post("/models/back", summary="Back to what judged before", status_code=202, responses=CHANGES)
-def go_back(order: ModelOrder, ctx: Ctx) -> ModelOrderTaken:
+def go_back(order: ModelOrder, ctx: Ctx, who: Who) -> ModelOrderTaken:
     """Let judge again what judged before the last change, a model or the references alone. Nothing is compared."""
+    check_named(who, order.by)
     registry = _registry(ctx)
     use = read_use(ctx.store, {card.id for card in registry.cards()})
     if not use.models.before:
@@ -155,8 +160,8 @@ def go_back(order: ModelOrder, ctx: Ctx) -> ModelOrderTaken:
     before = use.models.before[-1]
     if before:
         _usable(ctx, registry, before)
-        return _order(ctx, "model_activate", before, order, f"back from {use.models.active or 'the references'}")
-    return _order(ctx, "model_retire", use.models.active, order, "back to the references alone")
+        return _order(ctx, who, "model_activate", before, order, f"back from {use.models.active or 'the references'}")
+    return _order(ctx, who, "model_retire", use.models.active, order, "back to the references alone")
 
 
 def _registry(ctx: Context) -> ModelRegistry:
@@ -200,11 +205,11 @@ def _shadow_time(ctx: Context, use: Use) -> tuple[int, float]:
     return sum(counts.values()), (ctx.clock() - since_ns) / HOUR_NS
 
 
-def _order(ctx: Context, kind: str, model_id: str, order: ModelOrder, reason: str = "") -> ModelOrderTaken:
+def _order(ctx: Context, who: Asking, kind: str, model_id: str, order: ModelOrder, reason: str = "") -> ModelOrderTaken:
     note = "; ".join(text for text in (order.note, reason) if text)[:MAX_NOTE]
     place = Place(ctx.plant.site or NOWHERE, ctx.plant.area or NOWHERE, NOWHERE, NOWHERE)
     event = {"kind": kind, "model": model_id, "by": order.by, "note": note}
-    return ModelOrderTaken(event=ctx.commands.send(place, event), kind=kind, model=model_id, reason=reason)
+    return ModelOrderTaken(event=ctx.commands.send(place, event, who), kind=kind, model=model_id, reason=reason)
 
 
 def _fields(ctx: Context, registry: ModelRegistry, card: ModelCard, use: Use) -> dict[str, Any]:

@@ -10,14 +10,16 @@ from pydantic import Field
 from edge.sources.event import MAX_NOTE
 from edge.sources.fields import MAX_NAME
 from edge.topics import Place
+from services.api.addressing import NamedRoute
 from services.api.context import Ctx
 from services.api.documenting import problems_of
+from services.api.gate import BY, Who, check_named
 from services.api.problems import not_found, wrong
 from services.api.routes.spots import place_of_spot
 from services.api.schemas import Model
 from services.store.protocol import Filters
 
-router = APIRouter(prefix="/api/v1", tags=["spots"])
+router = APIRouter(prefix="/api/v1", tags=["spots"], route_class=NamedRoute)
 
 Action = Literal["pin", "unpin", "reset", "exclude", "include"]
 KINDS: dict[Action, str] = {
@@ -39,7 +41,7 @@ class ReferenceOrder(Model):
     )
     program: str = Field(default="", max_length=MAX_NAME, description="only the reference of this weld schedule")
     note: str = Field(min_length=1, max_length=MAX_NOTE, description="why")
-    by: str = Field(min_length=1, max_length=MAX_NAME, description="who orders it")
+    by: str | None = Field(default=None, min_length=1, max_length=MAX_NAME, description=BY)
 
 
 class OrderTaken(Model):
@@ -55,12 +57,13 @@ class OrderTaken(Model):
     status_code=202,
     responses=problems_of(400, 403, 404, 413, 415, 503),
 )
-def order_reference(spot: str, order: ReferenceOrder, ctx: Ctx) -> OrderTaken:
+def order_reference(spot: str, order: ReferenceOrder, ctx: Ctx, who: Who) -> OrderTaken:
     """Publish the order as an event and answer when the broker has it.
 
     It takes effect at its place among the welds, and stands in `GET /api/v1/events?spot=` as the record of who
     ordered what, when and why.
     """
+    check_named(who, order.by)
     where = place_of_spot(ctx, spot)
     if order.program and order.action in WHOLE_SPOT:
         raise wrong("program", order.program, f"none: {order.action} concerns the spot as a whole")
@@ -71,4 +74,4 @@ def order_reference(spot: str, order: ReferenceOrder, ctx: Ctx) -> OrderTaken:
     kind = KINDS[order.action]
     event = {"kind": kind, "spot": spot, "program": order.program, "note": order.note, "by": order.by}
     place = Place(where["site"], where["area"], where["line"], where["cell"])
-    return OrderTaken(event=ctx.commands.send(place, event), kind=kind)
+    return OrderTaken(event=ctx.commands.send(place, event, who), kind=kind)

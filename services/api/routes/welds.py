@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from models.welds.features import FEATURES
 from models.welds.signal import resistance_uohm
+from services.api.addressing import NamedRoute
 from services.api.context import Context, Ctx
 from services.api.cursors import decode_cursor, encode_cursor
 from services.api.documenting import listing, problems_of
@@ -23,7 +24,7 @@ from services.api.tables import AsListing, Sheet, columns_of
 from services.api.wire import short, shorts, weld_detail, weld_fields, weld_out
 from services.evidence import Curve
 
-router = APIRouter(prefix="/api/v1", tags=["welds"])
+router = APIRouter(prefix="/api/v1", tags=["welds"], route_class=NamedRoute)
 
 _FEATURE_COLUMNS = [f"{prefix}{name}" for name in FEATURES for prefix in ("", "z_")]
 

@@ -2,6 +2,7 @@
 
 import { h } from '../dom.js';
 import { t } from '../i18n.js';
+import { isNamed } from '../session.js';
 
 const NAME_KEY = 'lineside.name';
 
@@ -11,8 +12,8 @@ export const ownName = () => localStorage.getItem(NAME_KEY) ?? '';
 /** A labelled control. `control` is an input, select or textarea with a name. */
 export const field = (label, control) => h('label', { class: 'form-field' }, h('span', { text: label }), control);
 
-/** The field for the viewer's name. */
-export const nameField = () => field(t('ask.name'), h('input', { class: 'field', name: 'by', required: true, maxlength: 100, autocomplete: 'name', value: ownName() }));
+/** The field for the viewer's name; a server with logins knows it. */
+export const nameField = () => !isNamed() && field(t('ask.name'), h('input', { class: 'field', name: 'by', required: true, maxlength: 100, autocomplete: 'name', value: ownName() }));
 
 /** The field for a note, or for the reason that an act must give. */
 export const noteField = (required = false) => field(required ? t('ask.reason') : t('ask.note'), h('textarea', { class: 'field', name: 'note', rows: 2, maxlength: 500, required }));

@@ -40,3 +40,13 @@ export function accountLine(account) {
     h('span', { class: `verdict ${holds ? 'tone-ok' : 'tone-defect'}` }, icon(holds ? 'check' : 'error'), holds ? t('account.holds') : t('account.broken')),
   );
 }
+
+/** Whether the collector receives, and if not, since when and why; nothing where there is none. */
+export function collectorLine(collector) {
+  if (!collector) return '';
+  const { state, since, reason, dropped_qos0: dropped } = collector;
+  const good = state === 'receiving';
+  const mark = h('span', { class: `mark ${good ? 'tone-ok' : 'tone-defect'}` }, icon(good ? 'check' : 'error'), t(`collector.${state}`));
+  const told = [since && !good && t('sources.silent', { time: time(since) }), reason, dropped > 0 && t('collector.dropped', { n: number(dropped) })];
+  return h('p', { class: 'collector' }, mark, ' ', h('span', { class: 'muted', text: told.filter(Boolean).join('; ') }));
+}

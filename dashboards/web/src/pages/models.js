@@ -8,6 +8,7 @@ import { h, setText } from '../dom.js';
 import { number, percent, significant, time } from '../format.js';
 import { t } from '../i18n.js';
 import { href } from '../router.js';
+import { may } from '../session.js';
 import { resultName } from '../words.js';
 
 const RELOAD_EVERY_MS = 10_000;
@@ -42,7 +43,7 @@ export function modelsPage(root, scope, id) {
     before = backTo;
     notice.replaceChildren(...(items.length ? [] : [h('p', { class: 'notice', text: t('models.none') })]));
     setText(inUse, [active ? t('models.judges', { id: active }) : t('models.references_judge'), shadow && t('models.in_shadow', { id: shadow })].filter(Boolean).join(' '));
-    back.hidden = backTo === null || backTo === undefined;
+    back.hidden = backTo === null || backTo === undefined || !may('engineer');
     table.hidden = items.length === 0;
     const state = JSON.stringify(items);
     if (state !== shown) body.replaceChildren(...items.map((item) => modelRow(item, item.id === id, order)));
@@ -100,7 +101,7 @@ function modelRow(model, chosen, order) {
     h('td', { class: 'num', text: family ? model.families.map(({ auc, auc_low: low, auc_high: high }) => figure([auc, low, high])).join('; ') : '–' }),
     h('td', { class: 'num', text: significant(model.threshold, 3) }),
     h('td', { class: 'num', text: model.state === 'shadow' ? t('models.shadow_value', { welds: number(model.shadow_welds), hours: number(model.shadow_hours, 1) }) : '–' }),
-    h('td', {}, h('span', { class: 'acts' }, ACTS[model.state].map(act))),
+    h('td', {}, may('engineer') ? h('span', { class: 'acts' }, ACTS[model.state].map(act)) : h('span', { class: 'muted small', text: t('user.may_not', { role: t('role.engineer') }) })),
   );
 }
 

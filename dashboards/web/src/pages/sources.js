@@ -3,7 +3,7 @@
 import { get, payloadUrl } from '../api.js';
 import { failed, waiting } from '../components/notice.js';
 import { panel } from '../components/panel.js';
-import { accountLine, exceptionsFirst, sourceCounts, sourceState, sourceTrouble } from '../components/sources.js';
+import { accountLine, collectorLine, exceptionsFirst, sourceCounts, sourceState, sourceTrouble } from '../components/sources.js';
 import { batched, h, keyed, setText } from '../dom.js';
 import { number, time } from '../format.js';
 import { t } from '../i18n.js';
@@ -19,7 +19,7 @@ export function sourcesPage(root, scope) {
 
 function accountPanel(scope) {
   const line = h('div', { class: 'body' });
-  scope.watch(sources, (value) => value && line.replaceChildren(accountLine(value.account)));
+  scope.watch(sources, (value) => value && line.replaceChildren(accountLine(value.account), collectorLine(value.collector)));
   return panel({ title: t('account.title'), className: 'live-part', end: h('span', { class: 'muted small', text: t('account.sentence') }) }, line);
 }
 

@@ -7,12 +7,13 @@ import { panel } from '../components/panel.js';
 import { h, keyed, setText } from '../dom.js';
 import { ago, number, time } from '../format.js';
 import { t } from '../i18n.js';
+import { may } from '../session.js';
 import { eventName } from '../words.js';
 
 const EVENTS_SHOWN = 30;
 
 /** Which acts are offered, by the state of the stream. */
-const actsOf = (stream) => [stream?.pinned ? 'unpin' : 'pin', 'reset', stream?.excluded ? 'include' : 'exclude'];
+const actsOf = (stream) => !may('engineer') ? [] : [stream?.pinned ? 'unpin' : 'pin', 'reset', stream?.excluded ? 'include' : 'exclude'];
 
 /** Make the panel; `onDone(event)` is called with the id of the event that carries an act that was taken. */
 export function referencePanel(spot, { onDone }) {
@@ -39,7 +40,7 @@ export function referencePanel(spot, { onDone }) {
 
   const element = panel(
     { title: t('spot.reference'), className: 'reference-panel' },
-    h('div', { class: 'body' }, facts, acts, said),
+    h('div', { class: 'body' }, facts, acts, !may('engineer') && h('p', { class: 'muted small', text: t('user.may_not', { role: t('role.engineer') }) }), said),
     h('h3', { class: 'body-title', text: t('reference.events') }),
     h('div', { class: 'scroll' }, none, list),
   );

@@ -4,6 +4,7 @@ import { panel } from '../components/panel.js';
 import { h, setText } from '../dom.js';
 import { number, time } from '../format.js';
 import { t } from '../i18n.js';
+import { may } from '../session.js';
 import { icon, tone } from '../shapes.js';
 import { causeShort, channelName, sentence, verdictName } from '../words.js';
 
@@ -19,8 +20,8 @@ export function whyPanel({ onInspect }) {
   const causes = h('ol', { class: 'causes' });
   const causesTitle = h('h3', { text: t('why.causes') });
   let shown = null;
-  const inspect = h('button', { class: 'button', type: 'button', text: t('why.inspect'), on: { click: () => onInspect(shown) } });
-  const element = panel({ title: t('why.title'), className: 'why-panel', end: when }, h('div', { class: 'body' }, verdict, words, facts, causesTitle, causes, h('p', {}, inspect)));
+  const inspect = may('engineer') && h('button', { class: 'button', type: 'button', text: t('why.inspect'), on: { click: () => onInspect(shown) } });
+  const element = panel({ title: t('why.title'), className: 'why-panel', end: when }, h('div', { class: 'body' }, verdict, words, facts, causesTitle, causes, inspect && h('p', {}, inspect)));
   element.hidden = true;
 
   return {
