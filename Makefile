@@ -13,11 +13,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test lint bench web lock clean
+.PHONY: help demo test lint bench faults fuzz web lock clean audit licences sbom
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/package.stamp $(BUNDLE) ## Start broker, simulated plant and web page (http://127.0.0.1:8800)
 	@$(BIN)/lineside demo $(ARGS)
@@ -32,7 +32,30 @@ lint: $(VENV)/dev.stamp ## Check style, format, types and the layers
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/package.stamp $(VENV)/dev.stamp ## Measure every figure that the README quotes
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.path $(ARGS)
+
+audit: $(VENV)/audit.stamp ## Look up known vulnerabilities of every locked package; ARGS="-s osv" asks OSV
+	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off $(ARGS) \
+	  -r requirements/bootstrap.txt -r requirements/dev.txt -r requirements/audit.txt
+	@cd $(WEB) && $(CURDIR)/$(BIN)/npm audit --package-lock-only --loglevel=error
+
+licences: $(VENV)/dev.stamp ## Check that every locked package has a licence that the project accepts
+	@$(BIN)/python .ci/licences.py
+
+sbom: $(VENV)/audit.stamp ## List what is shipped, with hashes, as CycloneDX in dist/sbom
+	@mkdir -p dist/sbom
+	@$(VENV)/audit/bin/python -W ignore -m cyclonedx_py requirements requirements/run.txt --pyproject pyproject.toml \
+	  --output-reproducible --output-format JSON --output-file dist/sbom/python.cdx.json
+	@cd $(WEB) && $(CURDIR)/$(BIN)/npm sbom --sbom-format cyclonedx --package-lock-only --omit dev --loglevel=error \
+	  > $(CURDIR)/dist/sbom/web.cdx.json
+	@echo "dist/sbom/python.cdx.json and dist/sbom/web.cdx.json"
+
+faults: $(VENV)/package.stamp $(VENV)/dev.stamp $(BUNDLE) ## Kill and harm running processes for an hour or more, and compare
+	@$(BIN)/python -m tests.system.faults $(ARGS)
+
+fuzz: $(VENV)/package.stamp $(VENV)/fuzz.stamp ## Feed every decoder a million hostile payloads; ARGS="weld event" only these
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(ARGS)
 
 web: $(BUNDLE) ## Bundle the web application
 
@@ -40,6 +63,8 @@ lock: $(VENV)/run.stamp ## Lock the dependencies anew; ARGS=--upgrade takes newe
 	@$(COMPILE) $(ARGS) requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(COMPILE) $(ARGS) pyproject.toml requirements/run.in -o requirements/run.txt
 	@$(COMPILE) $(ARGS) pyproject.toml requirements/run.in --group dev -c requirements/run.txt -o requirements/dev.txt
+	@$(COMPILE) $(ARGS) --group audit -c requirements/dev.txt -o requirements/audit.txt
+	@$(COMPILE) $(ARGS) --group fuzz -c requirements/dev.txt -o requirements/fuzz.txt
 	@cd $(WEB) && $(CURDIR)/$(BIN)/npm install --package-lock-only --loglevel=error
 
 clean: ## Remove all that make has made (never the data folder)
@@ -69,6 +94,16 @@ $(VENV)/run.stamp: requirements/run.txt $(VENV)/uv.stamp
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@$(INSTALL) --require-hashes -r $<
+	@touch $@
+
+# In an environment of its own: what audits is not among what is audited.
+$(VENV)/audit.stamp: requirements/audit.txt $(VENV)/run.stamp
+	@$(BIN)/python -m venv --clear $(VENV)/audit
+	@$(BIN)/uv pip install --quiet --python $(VENV)/audit/bin/python --require-hashes -r $<
+	@touch $@
+
+$(VENV)/fuzz.stamp: requirements/fuzz.txt $(VENV)/dev.stamp
 	@$(INSTALL) --require-hashes -r $<
 	@touch $@
 

@@ -12,6 +12,8 @@ umask 077
 # mosquitto_passwd hashes the file in place, so that no password stands on a command line.
 printf 'lineside:%s\ndevice:%s\n' "$LINESIDE_BROKER_PASSWORD" "$DEVICE_BROKER_PASSWORD" > data/passwords.new
 mosquitto_passwd -U data/passwords.new
+# The machines' own users, already hashed: mosquitto_passwd -c deploy/mosquitto/users C01
+if [ -e config/users ]; then cat config/users >> data/passwords.new; fi
 # A broker started by root runs as the user mosquitto, and reads the file again on SIGHUP.
 if [ "$(id -u)" = 0 ]; then chown mosquitto data/passwords.new; fi
 mv data/passwords.new data/passwords

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = ("edge", "models", "services")
 INSTALLED = packages_distributions()
-LOCKS = ("bootstrap", "run", "dev")
+LOCKS = ("bootstrap", "run", "dev", "audit")
 MOST_LINES = 450
 # Spelled in parts, so that this file does not hold what it forbids.
 HOSTS = tuple(
@@ -113,6 +113,7 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     assert names(PROJECT["project"]["dependencies"]) <= locked["run"]
     assert names(PROJECT["build-system"]["requires"]) <= locked["run"]
     assert names(PROJECT["dependency-groups"]["dev"]) <= locked["dev"]
+    assert names(PROJECT["dependency-groups"]["audit"]) <= locked["audit"]
     assert locked["run"] <= locked["dev"]
 
 
