@@ -41,6 +41,9 @@ OPTIONAL = {
     "gun": pa.string(),
 }
 CHUNK = 4096
+MAX_VALUES = 500_000_000
+MAX_GROUP_BYTES = 4 * 2**30
+"""Of one column in one row group, unpacked."""
 GOOD = "ok"
 """The label of a good weld; every other label is a class of its own."""
 
@@ -79,10 +82,7 @@ class Report:
 
 def read_welds(path: Path) -> pa.Table:
     """Read and check the file, sorted by time. Raises `BacktestError`."""
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise BacktestError(f"{path}: {error}") from None
+    table = _read_file(path)
     for name, kind in (REQUIRED | OPTIONAL).items():
         if name not in table.column_names:
             if name in REQUIRED:
@@ -109,6 +109,40 @@ def read_welds(path: Path) -> pa.Table:
     if pc.any(pc.less_equal(table["dt_us"], 0)).as_py():
         raise BacktestError(f"{path}: column 'dt_us' has values of 0 or less; expected µs > 0")
     return table.sort_by("time_ns")
+
+
+def _read_file(path: Path) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            file.scan_contents()  # in small pieces; to ask damaged metadata for a column would end the process
+            _check_size(path, file.metadata)
+            table = file.read()
+        table.validate(full=True)  # lengths and text may be broken where the format is not
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise BacktestError(f"{path}: {' '.join(str(error).split())}") from None
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise BacktestError(f"{path}: column {twice[0]!r} stands twice; expected it once")
+    return table
+
+
+def _check_size(path: Path, metadata: pq.FileMetaData) -> None:
+    """Raise `BacktestError` for a file of a few bytes that stands for more than fits into memory."""
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        for column in range(metadata.num_columns):
+            part = metadata.row_group(group).column(column)
+            if part.num_values < rows:
+                raise BacktestError(
+                    f"{path}: a row group claims {rows} rows, and its column {part.path_in_schema!r} has "
+                    f"{part.num_values} values; expected as many, or more in lists"
+                )
+            if part.num_values > MAX_VALUES or part.total_uncompressed_size > MAX_GROUP_BYTES:
+                raise BacktestError(
+                    f"{path}: column {part.path_in_schema!r} has {part.num_values} values of "
+                    f"{part.total_uncompressed_size} bytes in one row group; expected at most {MAX_VALUES} values and "
+                    f"{MAX_GROUP_BYTES} bytes"
+                )
 
 
 def to_batch(table: pa.Table) -> WeldBatch:

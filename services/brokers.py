@@ -29,8 +29,8 @@ persistence_location {folder}/
 # What is acknowledged is on disk: the whole (small) state is written after every change.
 autosave_on_changes true
 autosave_interval 1
-# Nothing is dropped for a collector that is away or slow.
-max_queued_messages 0
+# Nothing is dropped for a collector that is away or slow; not 0, see deploy/mosquitto/mosquitto.conf.
+max_queued_messages 1000000000
 max_inflight_messages 1000
 log_dest stderr
 log_type error
@@ -49,7 +49,10 @@ def run_broker(job: BrokerJob, stop: threading.Event, log: logging.Logger) -> No
     if mosquitto:
         _run_mosquitto(mosquitto, job, stop)
     else:
-        log.warning("mosquitto is not installed: using amqtt, which keeps nothing when it is killed")
+        log.warning(
+            "mosquitto is not installed: using amqtt, for a demo only: what it acknowledges while the collector is "
+            "away is lost"
+        )
         asyncio.run(_run_amqtt(job, stop))
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from edge.broker_trouble import diagnose
 from edge.mqtt import BrokerSettings, new_client
 from edge.settings import SettingsError
-from edge.sources import Limits, Message, decode
+from edge.sources import Message, decode
 from edge.sources.envelope import count_items
 from edge.topics import is_own_output
-from services.config import Judge
+from services.config import Config
+from services.message_limits import message_limits
 
 WAIT_S = 30.0
 """Without a message for this long, live checking ends."""
@@ -27,21 +29,19 @@ def check_file(topic: str, file: Path, *, as_json: bool) -> bool:
     return _check(topic, file.read_bytes(), as_json=as_json)
 
 
-def check_live(topic: str, broker: tuple[str, int], count: int, stop: threading.Event, *, as_json: bool) -> bool:
+def check_live(topic: str, broker: BrokerSettings, count: int, stop: threading.Event, *, as_json: bool) -> bool:
     """Check up to `count` messages as they come; return whether all were accepted. Raises `SettingsError`."""
-    host, port = broker
+    if why := diagnose(broker):
+        raise SettingsError(why)
     messages: queue.Queue[tuple[str, bytes]] = queue.Queue()
-    client = new_client(BrokerSettings(host=host, port=port, client_id=""), logging.getLogger("lineside.check"))
+    client = new_client(broker, logging.getLogger("lineside.check"))
     client.on_message = lambda _client, _data, message: messages.put((message.topic, bytes(message.payload)))
 
     def subscribe(*_: object) -> None:
         client.subscribe(topic, 0)
 
     client.on_connect = subscribe
-    try:
-        client.connect(host, port)
-    except OSError as error:
-        raise SettingsError(f"no broker answers at mqtt://{host}:{port} ({error.strerror or error})") from None
+    client.connect_async(broker.host, broker.port)
     client.loop_start()
     good, seen = True, 0
     limit = time.monotonic() + WAIT_S
@@ -64,10 +64,8 @@ def check_live(topic: str, broker: tuple[str, int], count: int, stop: threading.
 
 
 def _check(topic: str, payload: bytes, *, as_json: bool) -> bool:
-    judge = Judge()
-    limits = Limits(judge.max_age_days, judge.max_ahead_s, judge.max_payload_bytes, judge.max_samples)
     items = count_items(payload)
-    decoded = decode([Message(1, topic, payload, time.time_ns(), items)], limits)
+    decoded = decode([Message(1, topic, payload, time.time_ns(), items)], message_limits(Config()))
     rejects = [reject.reject for reject in decoded.rejects]
     if as_json:
         found = [{"item": r.item, "path": r.path, "came": r.came, "expected": r.expected} for r in rejects]

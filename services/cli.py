@@ -1,4 +1,4 @@
-"""The command line: `lineside demo | run | edge | serve | simulate | backtest | train | inspections | check`.
+"""The command line: `lineside demo | run | edge | serve | simulate | backtest | train | inspections | check | …`.
 
 Exit status: 0 done, 1 failed, 2 bad usage. Errors are one line on standard error, without a traceback.
 """
@@ -11,13 +11,14 @@ import sys
 import threading
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 
 from edge.settings import SettingsError
-from services.config import Config, load_config
+from services import cli_backup, cli_doctor, cli_user
+from services.broker_access import broker_at, broker_settings
+from services.config import Broker, Config, load_config
 from services.errors import OperatorError
 from services.layout import DataLayout
 from services.supervisor import Supervisor
@@ -34,12 +35,24 @@ studies = typer.Typer(
     name="study", help="Measure on simulated plants what cannot be tried on real ones.", no_args_is_help=True
 )
 app.add_typer(studies)
+app.add_typer(cli_user.users)
+app.add_typer(cli_user.tokens)
+app.command()(cli_doctor.doctor)
+app.command()(cli_backup.backup)
+app.command()(cli_backup.restore)
 DEFAULT_CONFIG = Path("lineside.toml")
 
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
         "--config", "-c", help="Settings file; without it ./lineside.toml when there is one.", show_default=False
+    ),
+]
+BrokerOption = Annotated[
+    str,
+    typer.Option(
+        help="Another broker than that of the settings, mqtt[s]://host:port; user and certificates stay theirs.",
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print for machines.")]
@@ -76,7 +89,7 @@ def demo(
     speed: Annotated[
         float, typer.Option(min=0.1, max=60, help="How much faster than 60 bodies an hour the plant runs.")
     ] = 1.0,
-    broker: Annotated[str, typer.Option(help="A running broker, mqtt://host:port; without it one is started.")] = "",
+    broker: Annotated[str, typer.Option(help="A running broker, mqtt[s]://host:port; without it one is started.")] = "",
     data: Annotated[Path, typer.Option(help="Where everything is kept; a second start goes on from there.")] = Path(
         "data/demo"
     ),
@@ -84,7 +97,7 @@ def demo(
     """Watch a simulated body shop: 3,000 weld spots, 40 guns, 200 AGVs. Nothing leaves this machine."""
     from services.demo import DemoOptions, run_demo  # noqa: PLC0415 - `lineside --help` stays quick
 
-    options = DemoOptions(data, port, hours, speed, _broker_address(broker) if broker else None)
+    options = DemoOptions(data, port, hours, speed, _broker_at(broker, None) if broker else None)
     run_demo(options, Console(), stop_on_signal())
 
 
@@ -129,7 +142,7 @@ def serve(config: ConfigOption = None) -> None:
 
 @app.command()
 def simulate(
-    broker: Annotated[str, typer.Option(help="Where to publish, mqtt://host:port.")] = "mqtt://127.0.0.1:1883",
+    broker: BrokerOption = "",
     settings: Annotated[
         Path | None, typer.Option("--settings", help="TOML with the simulated plant; without it the default one.")
     ] = None,
@@ -139,13 +152,15 @@ def simulate(
     write_plant: Annotated[
         Path | None, typer.Option("--write-plant", help="Write plant.toml and spots.csv into this folder and stop.")
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Publish a body shop without hardware: weld curves, events and AGVs; every fault labelled on lineside-truth/v1."""
     from services.logs import set_up_logging  # noqa: PLC0415
     from services.simulating import SimulateOptions, run_simulate  # noqa: PLC0415
 
     set_up_logging()
-    options = SimulateOptions(_broker_address(broker), settings, hours, speed, seed, write_plant)
+    where = broker_settings(_broker_at(broker, config), "")
+    options = SimulateOptions(where, settings, hours, speed, seed, write_plant)
     run_simulate(options, stop_on_signal(), Console())
 
 
@@ -223,8 +238,9 @@ def check(
     file: Annotated[
         Path | None, typer.Option(help="A payload in a file; without it messages are read live.", exists=True)
     ] = None,
-    broker: Annotated[str, typer.Option(help="Where to listen, mqtt://host:port.")] = "mqtt://127.0.0.1:1883",
+    broker: BrokerOption = "",
     count: Annotated[int, typer.Option(min=1, help="Stop after this many live messages.")] = 10,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is accepted of your messages, and what is wrong with the rest: which item, which field, why."""
@@ -233,7 +249,9 @@ def check(
     if file is not None:
         good = check_file(topic, file, as_json=as_json)
     else:
-        good = check_live(topic, _broker_address(broker), count, stop_on_signal(), as_json=as_json)
+        good = check_live(
+            topic, broker_settings(_broker_at(broker, config), ""), count, stop_on_signal(), as_json=as_json
+        )
     raise typer.Exit(0 if good else 1)
 
 
@@ -276,12 +294,14 @@ def _supervise(settings: Config, *roles: str) -> None:
     from services.locks import DataLock  # noqa: PLC0415
     from services.logs import set_up_logging  # noqa: PLC0415
     from services.sockets import listen  # noqa: PLC0415
+    from services.web_access import check_access  # noqa: PLC0415
 
     set_up_logging()
     log = logging.getLogger("lineside")
     stop = stop_on_signal()
     with DataLock(settings.data):
         if "server" in roles:
+            check_access(settings)
             listen(settings.api.host, settings.api.port).close()
         with Supervisor(log) as group:
             for role in roles:
@@ -289,15 +309,12 @@ def _supervise(settings: Config, *roles: str) -> None:
             group.watch(stop)
 
 
-def _broker_address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
+def _broker_at(url: str, config: Path | None) -> Broker:
+    broker = read_config(config).broker
     try:
-        port = parts.port or 1883
-    except ValueError:
-        port = 0
-    if parts.scheme != "mqtt" or not parts.hostname or not port:
-        raise typer.BadParameter(f"{url!r} is not a broker address; expected mqtt://host:port", param_hint="--broker")
-    return parts.hostname, port
+        return broker_at(url, broker) if url else broker
+    except SettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="--broker") from None
 
 
 if __name__ == "__main__":

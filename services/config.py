@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -13,8 +14,16 @@ from msgspec import Meta, Struct
 
 from edge.settings import SettingsError, convert
 
-NO_SETTINGS = frozenset({"LINESIDE_CACHE", "LINESIDE_INFLUXD", "LINESIDE_REQUIRE_SERVICES"})
-"""Read by the tests and by CI, and in the environment of the processes that they start."""
+NO_SETTINGS = frozenset(
+    {
+        "LINESIDE_CACHE",
+        "LINESIDE_INFLUXD",
+        "LINESIDE_REQUIRE_SERVICES",
+        "LINESIDE_API_TOKEN",
+        "LINESIDE_API_TOKEN_FILE",
+    }
+)
+"""Read by the tests and by CI, and by the commands that ask a running plant (`services.plant_client`)."""
 
 Positive = Annotated[int, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -72,6 +81,24 @@ class Judge(Struct, frozen=True, forbid_unknown_fields=True):
     """How many weld ids are remembered to recognise a second delivery."""
 
 
+class PlantLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much there may be of what is remembered one by one: a device that invents names cannot fill the memory.
+
+    What is beyond is rejected by name; what is known already goes on.
+    """
+
+    streams: Positive = 30_000
+    """Streams (gun, spot and programme) of the whole plant; each takes some 8 kB of memory."""
+    streams_per_source: Positive = 10_000
+    """Streams that one source may begin, so that it leaves room for the others."""
+    guns: Positive = 1000
+    programs: Positive = 1000
+    """Each takes some 40 kB of memory."""
+    agvs: Positive = 1000
+    sources: Positive = 5000
+    """Topics that send; further ones are counted together as `(too many sources)`."""
+
+
 class Spc(Struct, frozen=True, forbid_unknown_fields=True):
     """Statistical process control."""
 
@@ -124,7 +151,35 @@ class Api(Struct, frozen=True, forbid_unknown_fields=True):
     """The web address."""
 
     host: str = "127.0.0.1"
+    """Beyond loopback the server starts only when there is an administrator (`lineside user add`)."""
     port: Port = 8800
+    cert_file: str = ""
+    """Set to speak TLS: the server's certificate with those of its authorities (PEM)."""
+    key_file: str = ""
+    """Its key, unless that is in `cert_file` too."""
+    behind_proxy: str = ""
+    """Addresses or networks of the proxy in front, separated by commas, whose `X-Forwarded-For` and
+    `X-Forwarded-Proto` are believed. With a proxy others can reach the server, so that it asks for a login."""
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether others than this machine may reach the server: then nobody is let in without a login."""
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = self.host == "localhost"
+        return bool(self.behind_proxy) or not loopback
+
+
+class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Users and their sessions."""
+
+    folder: str = ""
+    """Where users, tokens and the audit log are kept; empty: `accounts` in the data folder."""
+    session_idle_h: Annotated[float, Meta(gt=0, le=720)] = 12.0
+    """A session ends when no page has been open for so long ..."""
+    session_max_h: Annotated[float, Meta(gt=0, le=720)] = 168.0
+    """... and in any case so long after the login."""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,12 +192,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     broker: Broker = Broker()
     journal: Journal = Journal()
     judge: Judge = Judge()
+    limits: PlantLimits = PlantLimits()
     spc: Spc = Spc()
     wear: Wear = Wear()
     models: Models = Models()
     store: StoreSettings = StoreSettings()
     archive: Archive = Archive()
     api: Api = Api()
+    accounts: AccountSettings = AccountSettings()
 
     @property
     def data(self) -> Path:

@@ -16,12 +16,14 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from edge.broker_trouble import diagnose
 from edge.mqtt import new_client
 from edge.settings import SettingsError
 from edge.simulator.settings import SimulatorSettings
+from services.broker_access import broker_settings
 from services.brokers import LOOPBACK
 from services.config import Api, Broker, Config
-from services.jobs import BrokerJob, SimulatorJob, broker_settings, worker
+from services.jobs import BrokerJob, SimulatorJob, worker
 from services.locks import DataLock
 from services.logs import set_up_logging
 from services.sockets import listen
@@ -43,7 +45,7 @@ class DemoOptions:
     hours: float = 1.0
     """Past production that is pushed through at first."""
     speed: float = 1.0
-    broker: tuple[str, int] | None = None
+    broker: Broker | None = None
     """A running broker, or None: start one."""
 
 
@@ -73,7 +75,8 @@ def run_demo(options: DemoOptions, console: Console, stop: threading.Event) -> N
                 )
             )
             console.print(f"Lineside is up: [bold]http://{LOOPBACK}:{options.port}[/bold]   (Ctrl-C stops it)")
-            console.print(f"Broker for your own sensors: mqtt://{broker.host}:{broker.port}   Log: {log_file}")
+            address = broker_settings(broker, "").address
+            console.print(f"Broker for your own sensors: {address}   Log: {log_file}")
             with Reporter(config, console, since_ns) as reporter:
                 while not stop.wait(LINE_S):
                     group.check()
@@ -93,12 +96,9 @@ def _simulated_plant(options: DemoOptions) -> tuple[Path, SimulatorSettings]:
 
 def _start_broker(options: DemoOptions, group: Supervisor) -> Broker:
     if options.broker is not None:
-        host, port = options.broker
-        try:
-            socket.create_connection((host, port), timeout=WAIT_S).close()
-        except OSError as error:
-            raise SettingsError(f"no broker answers at mqtt://{host}:{port} ({error.strerror or error})") from None
-        return Broker(host=host, port=port)
+        if why := diagnose(broker_settings(options.broker, "")):
+            raise SettingsError(why)
+        return options.broker
     port = _free_port(MQTT_PORT)
     group.start(worker("broker", BrokerJob(port=port, folder=str(options.data / "broker"))))
     _wait_for(LOOPBACK, port, "the broker", options.data / "demo.log", group, threading.Event())

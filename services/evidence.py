@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.collector_status import CollectorStatus
 from models.welds.wear_state import GunWear
 
 
@@ -69,3 +70,6 @@ class Evidence(Protocol):
 
     def reject_payload(self, seq: int) -> bytes | None:
         """Return the bytes of a rejected message, or None when they are no longer kept."""
+
+    def collector(self) -> CollectorStatus | None:
+        """Return how the collector last said that it is, None when it never did."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.collector_status import CollectorStatus, read_status, status_path
 from models.welds.features import BAND_POINTS
 from models.welds.judge import WeldJudge
 from models.welds.reference import REASONS
@@ -58,6 +59,10 @@ class FolderEvidence:
     def reject_payload(self, seq: int) -> bytes | None:
         """Return the bytes of a rejected message, or None when they are no longer kept."""
         return read_dead_letter(self._layout.rejects, seq)
+
+    def collector(self) -> CollectorStatus | None:
+        """Return how the collector last said that it is, None when it never did."""
+        return read_status(status_path(self._layout.journal))
 
     def _load(self) -> tuple[WeldJudge, WearTracker] | None:
         try:

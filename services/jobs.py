@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from edge.mqtt import BrokerSettings
 from edge.simulator.settings import SimulatorSettings
 from services.config import Broker
 from services.supervisor import Worker
@@ -27,20 +26,6 @@ class SimulatorJob(msgspec.Struct, frozen=True):
     """Where the past begins that is pushed through first; None: live at once."""
     progress_file: str
     """Where it notes up to when it has published, for the next start."""
-
-
-def broker_settings(broker: Broker, role: str) -> BrokerSettings:
-    """Return how one role connects: each under its own, stable client id."""
-    return BrokerSettings(
-        host=broker.host,
-        port=broker.port,
-        client_id=f"{broker.client_id}-{role}",
-        username=broker.username,
-        password=broker.password,
-        ca_file=broker.ca_file,
-        cert_file=broker.cert_file,
-        key_file=broker.key_file,
-    )
 
 
 def worker(role: str, job: msgspec.Struct) -> Worker:

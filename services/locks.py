@@ -35,3 +35,15 @@ class DataLock(AbstractContextManager["DataLock"]):
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def in_use(data: Path) -> bool:
+    """Tell whether a Lineside works in a data folder now."""
+    try:
+        with (data / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # there is no folder, or no lock in it yet
+    return False

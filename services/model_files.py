@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ TRUSTED = ("sklearn.tree._tree.Tree",)
 """What our models are made of beside what skops trusts by itself. A tree walks its arrays unchecked: `_check_trees`."""
 _BROKEN = (
     OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError, RecursionError,
-    NotImplementedError, zipfile.BadZipFile, UnsupportedTypeException, InconsistentVersionWarning,
+    NotImplementedError, IndexError, OverflowError, MemoryError, zlib.error,
+    zipfile.BadZipFile, UnsupportedTypeException, InconsistentVersionWarning,
 )  # fmt: skip
 
 

@@ -65,10 +65,10 @@ class ModelRegistry:
 
     def load(self, model_id: str) -> TrainedModel:
         """Return a model. Raises `ModelFileError` when it is missing, refused or not the file that its card names."""
-        from services.model_files import load_model  # noqa: PLC0415 - scikit-learn takes a second to load
-
         if not ID.fullmatch(model_id):
             raise ModelFileError(f"model {model_id!r} has no name of ours; expected lower-case letters, digits and -")
+        from services.model_files import load_model  # noqa: PLC0415 - scikit-learn takes a second to load
+
         path, card = self._path(model_id, "skops"), self.card(model_id)
         if card is None:
             raise ModelFileError(f"{path.with_suffix('.json')} is missing or not a model card")

@@ -1,11 +1,17 @@
-"""A running plant, asked over its HTTP API."""
+"""A running plant, asked over its HTTP API.
+
+Where it asks for a login, a token comes from LINESIDE_API_TOKEN, or from the file that LINESIDE_API_TOKEN_FILE names.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -29,12 +35,13 @@ class PlantError(OperatorError):
 class PlantClient:
     """Asks `/api/v1` below one address."""
 
-    def __init__(self, url: str) -> None:
-        """Take the address, as http://host:port. Raises `PlantError` when it is none."""
+    def __init__(self, url: str, environ: Mapping[str, str] | None = None) -> None:
+        """Take the address, as http://host:port. Raises `PlantError` for another, or when there is no token's file."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise PlantError(f"{url!r} is no address; expected http://host:port")
         self._url = url.rstrip("/")
+        self._token = _token(os.environ if environ is None else environ)
 
     def get(self, path: str, **params: Any) -> Any:
         """Return the JSON of a resource below /api/v1. Raises `PlantError`."""
@@ -57,11 +64,16 @@ class PlantClient:
         return self._ask(request)
 
     def _ask(self, request: urllib.request.Request) -> Any:
+        if self._token:
+            request.add_unredirected_header("Authorization", f"Bearer {self._token}")  # for this server, nobody else
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - http(s), as checked
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             problem = _problem(error)
+            if error.code == HTTPStatus.UNAUTHORIZED:
+                hint = "LINESIDE_API_TOKEN is not valid there (any more)" if self._token else "set LINESIDE_API_TOKEN"
+                raise PlantError(f"{self._url} asks for a token; {hint}", error.code, problem) from None
             raise PlantError(f"{self._url}: {problem.get('detail', error.reason)}", error.code, problem) from None
         except (urllib.error.URLError, OSError, ValueError) as error:
             raise PlantError(f"{self._url} does not answer ({getattr(error, 'reason', error)})") from None
@@ -70,6 +82,19 @@ class PlantClient:
 def segment(name: str) -> str:
     """Return a name as one segment of a path."""
     return quote(name, safe="")
+
+
+def _token(environ: Mapping[str, str]) -> str:
+    token, file = environ.get("LINESIDE_API_TOKEN", ""), environ.get("LINESIDE_API_TOKEN_FILE", "")
+    if not token and file:
+        try:
+            token = Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlantError(f"LINESIDE_API_TOKEN_FILE {file}: {error}") from None
+    token = token.strip()
+    if not token.isascii() or not token.isprintable():
+        raise PlantError("LINESIDE_API_TOKEN holds characters that no token has")
+    return token
 
 
 def _problem(error: urllib.error.HTTPError) -> dict[str, Any]:

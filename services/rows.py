@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from edge.sources import PlacedEvent, PlacedReject
-from edge.sources.rejects import shorten
 from edge.topics import Place
 from models.fleet.track import Agv
 from models.signals import Raised, Signal
@@ -27,8 +27,8 @@ from services.store import schema
 OWN = "lineside"
 """Who says so, in events that the pipeline itself found."""
 SCORE_DIGITS = 3
-MAX_ERRORS = 100
-"""Of one vehicle, as many as a store takes in one text (InfluxDB: 64 KiB)."""
+MAX_REJECT_ROWS = 100
+"""Of one message: all its rejects are counted, and its bytes are kept, but 20 kB can hold 10,000 items to reject."""
 _ALL_OK = '{"ok":1.0}'
 _VERDICTS = np.array(VERDICTS, dtype=object)
 _CAUSES = np.array(CAUSE_CODES, dtype=object)
@@ -173,10 +173,7 @@ def agv_table(agvs: Iterable[Agv]) -> pa.Table:
 
 def agv_row(agv: Agv) -> dict[str, object]:
     """Return one row of `schema.AGV`."""
-    errors = [
-        {"type": shorten(e.type), "level": shorten(e.level), "description": shorten(e.description)}
-        for e in (agv.errors or ())[:MAX_ERRORS]
-    ]
+    errors = [{"type": e.type, "level": e.level, "description": e.description} for e in agv.errors or ()]
     return {
         "agv": agv.agv,
         "manufacturer": agv.manufacturer,
@@ -250,21 +247,26 @@ def signal_table(signals: Iterable[PlacedSignal]) -> pa.Table:
 
 
 def reject_table(rejects: Iterable[PlacedReject]) -> pa.Table:
-    """Return rows of `schema.REJECT`."""
-    rows = [
-        {
-            "seq": reject.seq,
-            "item": reject.item,
-            "received_ns": reject.received_ns,
-            "source": reject.source,
-            "topic": reject.topic,
-            "path": reject.reject.path,
-            "came": reject.reject.came,
-            "expected": reject.reject.expected,
-            "bytes": reject.bytes,
-        }
-        for reject in rejects
-    ]
+    """Return rows of `schema.REJECT`, of each message at most `MAX_REJECT_ROWS`."""
+    told: Counter[int] = Counter()
+    rows = []
+    for reject in rejects:
+        told[reject.seq] += 1
+        if told[reject.seq] > MAX_REJECT_ROWS:
+            continue
+        rows.append(
+            {
+                "seq": reject.seq,
+                "item": reject.item,
+                "received_ns": reject.received_ns,
+                "source": reject.source,
+                "topic": reject.topic,
+                "path": reject.reject.path,
+                "came": reject.reject.came,
+                "expected": reject.reject.expected,
+                "bytes": reject.bytes,
+            }
+        )
     return pa.Table.from_pylist(rows, schema=schema.REJECT)
 
 
@@ -276,7 +278,7 @@ def source_table(counts: Mapping[str, SourceCount], received: Mapping[str, tuple
         rows.append(
             {
                 "source": source,
-                "received": items,
+                "received": items + count.recovered,
                 "stored": count.stored,
                 "rejected": count.rejected,
                 "duplicate": count.duplicate,

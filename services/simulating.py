@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from edge.mqtt import BrokerSettings
 from edge.simulator.plant import write_plant
 from edge.simulator.publisher import run_simulator
 from edge.simulator.settings import SimulatorSettings, load_settings
@@ -23,7 +24,7 @@ HOUR_NS = 3600 * 10**9
 class SimulateOptions:
     """What was asked for on the command line."""
 
-    broker: tuple[str, int]
+    broker: BrokerSettings
     settings: Path | None
     hours: float
     speed: float | None
@@ -41,12 +42,10 @@ def run_simulate(options: SimulateOptions, stop: threading.Event, console: Conso
         console.print(f"wrote {options.write_plant / 'plant.toml'} and spots.csv", highlight=False)
         return
     since_ns = time.time_ns() - int(options.hours * HOUR_NS) if options.hours else None
-    host, port = options.broker
     asyncio.run(
         run_simulator(
             settings,
-            host,
-            port,
+            options.broker,
             since_ns=since_ns,
             stop=stop,
             progress=lambda _: None,

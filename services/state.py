@@ -6,6 +6,12 @@ quick, and lets the journal be trimmed.
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,15 +28,26 @@ from models.welds.drift import DriftMonitor
 from models.welds.judge import JudgeSettings, WeldJudge
 from models.welds.wear import WearTracker
 from models.welds.wear_state import WearSettings
+from services.admission import Admission, Admitted
 from services.config import Config
 from services.errors import OperatorError
 from services.files import replace_file
 from services.models_in_use import ModelsInUse
 from services.seen import Seen
 
-LAYOUT = 3
-"""Version of the snapshot's layout."""
+LAYOUT = 4
+"""Version of the snapshot's layout. 4 has what was let in and vehicles' messages; 3, of the second release, is read as
+one that has none of them. In 1, of the first, curves were read otherwise: of such a snapshot everything goes on but the
+references, which are learnt anew."""
+FIRST_KEPT = 3
+REMEMBER_AGV_MESSAGES = 100_000
+"""Far more than a broker can have under way; a vehicle re-sends nothing by itself."""
 JUDGE = "judge"
+_log = logging.getLogger(__name__)
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError, MemoryError,
+    zipfile.BadZipFile, zlib.error, msgspec.DecodeError,
+)  # fmt: skip
 
 
 class StateError(OperatorError):
@@ -44,6 +61,8 @@ class SourceCount:
     stored: int = 0
     rejected: int = 0
     duplicate: int = 0
+    recovered: int = 0
+    """Items that the journal no longer knows to have received, since a damage took its newest counting."""
     last_time_ns: int = 0
     """Newest source time; 0 when none was readable."""
     clock_offset_ms: float | None = None
@@ -59,7 +78,8 @@ class _Meta:
     counts: dict[str, SourceCount]
     bodies: BodyState
     agvs: list[Agv]
-    models: ModelsInUse
+    models: ModelsInUse = field(default_factory=ModelsInUse)
+    admitted: Admitted = field(default_factory=Admitted)
 
 
 @dataclass(slots=True)
@@ -75,6 +95,9 @@ class PipelineState:
     """Ids of welds taken."""
     seen_times: Seen
     """(spot, program, time) of welds taken: what stores know a weld by."""
+    admission: Admission
+    seen_agvs: Seen = field(default_factory=lambda: Seen(REMEMBER_AGV_MESSAGES))
+    """Messages of vehicles taken."""
     fleet: FleetTracker = field(default_factory=FleetTracker)
     counts: dict[str, SourceCount] = field(default_factory=dict)
     models: ModelsInUse = field(default_factory=ModelsInUse)
@@ -101,6 +124,7 @@ class PipelineState:
             bodies=BodyTracker(plant.spots, int(plant.body_complete_min * 60e9)),
             seen_ids=Seen(judge.remember_ids),
             seen_times=Seen(judge.remember_ids),
+            admission=Admission(config.limits),
         )
 
     @property
@@ -119,6 +143,7 @@ class PipelineState:
             self.bodies.snapshot(),
             list(self.fleet.agvs.values()),
             self.models,
+            self.admission.snapshot(),
         )
         arrays = put_under(JUDGE, self.judge.snapshot())
         for name, watcher in self.watchers.items():
@@ -126,6 +151,7 @@ class PipelineState:
         arrays["meta"] = np.frombuffer(msgspec.json.encode(meta), dtype=np.uint8)
         arrays["seen_ids"] = self.seen_ids.snapshot()
         arrays["seen_times"] = self.seen_times.snapshot()
+        arrays["seen_agvs"] = self.seen_agvs.snapshot()
 
         def write(fresh: Path) -> None:
             with fresh.open("wb") as stream:
@@ -140,19 +166,26 @@ class PipelineState:
         if not path.exists():
             return state
         arrays, meta = _read(path)
-        if meta.learn_n != config.judge.learn_n:
+        if meta.layout < LAYOUT:
+            _keep_beside(path, meta.layout)
+        if meta.layout >= FIRST_KEPT and meta.learn_n != config.judge.learn_n:
             raise StateError(
                 f"{path} was learnt with judge.learn_n = {meta.learn_n}; the settings say {config.judge.learn_n}. "
                 "Set it back, or move the file away to learn anew"
             )
-        state.judge.restore(take_from(JUDGE, arrays))
-        for name, watcher in state.watchers.items():
-            watcher.restore(take_from(name, arrays))
-        state.bodies.restore(meta.bodies)
-        state.seen_ids = Seen(config.judge.remember_ids, arrays["seen_ids"].tolist())
-        state.seen_times = Seen(config.judge.remember_ids, arrays["seen_times"].tolist())
+        with _readable(path):
+            if meta.layout >= FIRST_KEPT:
+                state.judge.restore(take_from(JUDGE, arrays))
+                for name, watcher in state.watchers.items():
+                    watcher.restore(take_from(name, arrays))
+            state.bodies.restore(meta.bodies)
+            state.seen_ids = Seen(config.judge.remember_ids, arrays["seen_ids"].tolist())
+            state.seen_times = Seen(config.judge.remember_ids, arrays["seen_times"].tolist())
+            if meta.layout >= LAYOUT:
+                state.seen_agvs = Seen(REMEMBER_AGV_MESSAGES, arrays["seen_agvs"].tolist())
         state.fleet.agvs = {agv.agv: agv for agv in meta.agvs}
         state.counts, state.models = meta.counts, meta.models
+        state.admission = Admission(config.limits, meta.admitted)
         state.cursor, state.next_ordinal = meta.cursor, meta.next_ordinal
         return state
 
@@ -160,9 +193,41 @@ class PipelineState:
 def load_for_reading(path: Path) -> tuple[WeldJudge, WearTracker]:
     """Return the judge and the electrodes of a snapshot, as they were saved. Raises `StateError`."""
     arrays, meta = _read(path)
-    judge = WeldJudge(JudgeSettings(learn_n=meta.learn_n))
-    judge.restore(take_from(JUDGE, arrays))
-    return judge, WearTracker.of(take_from("wear", arrays))
+    if meta.layout < FIRST_KEPT:
+        raise StateError(f"{path} has layout {meta.layout}; its pipeline brings it up to date when it starts")
+    with _readable(path):
+        judge = WeldJudge(JudgeSettings(learn_n=meta.learn_n))
+        judge.restore(take_from(JUDGE, arrays))
+        return judge, WearTracker.of(take_from("wear", arrays))
+
+
+def snapshot_cursor(path: Path) -> int:
+    """Return up to which message a snapshot goes, 0 when there is none. Raises `StateError`."""
+    return _read(path)[1].cursor if path.exists() else 0
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged snapshot raises while it is read into a `StateError`."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise StateError(f"{path} is not a readable snapshot ({why}); move it away to learn anew") from None
+
+
+def _keep_beside(path: Path, layout: int) -> None:
+    """Keep an older snapshot under a name of its own, the oldest of that layout: the next one replaces it."""
+    old = path.with_name(f"{path.name}.layout-{layout}")
+    with contextlib.suppress(FileExistsError):
+        os.link(path, old)
+        _log.warning(
+            "%s is of layout %d and is brought up to date; the old one stays as %s%s",
+            path,
+            layout,
+            old.name,
+            "" if layout >= FIRST_KEPT else "; references are learnt anew, since curves are read otherwise now",
+        )
 
 
 def wear_settings(config: Config) -> WearSettings:
@@ -172,12 +237,16 @@ def wear_settings(config: Config) -> WearSettings:
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], _Meta]:
-    try:
+    with _readable(path):
+        with zipfile.ZipFile(path) as packed:
+            claimed = sum(entry.file_size for entry in packed.infolist())
+        if claimed > path.stat().st_size:  # ours are not compressed: this one would swell
+            raise ValueError(f"it claims to hold {claimed} bytes")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = msgspec.json.decode(arrays["meta"].tobytes(), type=_Meta)
-    except (OSError, ValueError, KeyError, EOFError, msgspec.DecodeError) as error:
-        raise StateError(f"{path} is not a readable snapshot ({error}); move it away to learn anew") from None
-    if meta.layout != LAYOUT:
-        raise StateError(f"{path} has layout {meta.layout}; this version reads layout {LAYOUT}")
+    if meta.layout > LAYOUT:
+        raise StateError(
+            f"{path} has layout {meta.layout}; this version of Lineside reads up to {LAYOUT}: install the newer one again"
+        )
     return arrays, meta

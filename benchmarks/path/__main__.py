@@ -47,7 +47,7 @@ def measure(
     make: Callable[[Path, int], Contender], folder: Path, encoding: str, size: int, warm: int, curves: int
 ) -> Result:
     """Start a broker and a contender, let it learn, then publish and wait until all is stored."""
-    broker = Mosquitto(folder / "broker", "max_queued_bytes 0\n")
+    broker = Mosquitto(folder / "broker", "autosave_on_changes false\n")  # the broker is not what is measured
     broker.start()
     contender = make(folder / "contender", broker.port)
     try:
@@ -103,11 +103,21 @@ def main() -> None:
 
 
 def table(found: list[Result]) -> Table:
-    """Return curves per processor second, and by how much Lineside is ahead of each other contender."""
-    made = Table("from message to stored verdict", *sorted({f"{r.encoding}, {r.per_message} a message" for r in found}))
-    for name in dict.fromkeys(r.contender for r in found):
-        of = {f"{r.encoding}, {r.per_message} a message": f"{r.per_cpu_s:,.0f}" for r in found if r.contender == name}
-        made.add_row(name, *(of.get(str(column.header), "") for column in made.columns[1:]))
+    """Return curves per processor second, and how far Lineside is ahead of each other contender in the same run."""
+    kinds = sorted({(r.encoding, r.per_message) for r in found}, reverse=True)
+    made = Table("curves per processor second", *(f"{encoding}, {size} a message" for encoding, size in kinds))
+    of = {(r.contender, r.encoding, r.per_message): r.per_cpu_s for r in found}
+    names = list(dict.fromkeys(r.contender for r in found))
+    for name in names:
+        made.add_row(name, *(f"{of[name, *kind]:,.0f}" if (name, *kind) in of else "" for kind in kinds))
+    for other in (Plain.name, NodeRed.name):
+        for own in (OverDuckDB.name, OverInfluxDB.name):
+            if other in names and own in names:
+                ratios = [
+                    f"{of[own, *kind] / of[other, *kind]:.1f}" if (own, *kind) in of and (other, *kind) in of else ""
+                    for kind in kinds
+                ]
+                made.add_row(f"{own} / {other}", *ratios)
     return made
 
 

@@ -21,7 +21,7 @@ from tests.running import free_port, wait_until
 
 UP_S = 90.0
 HERE = Path(__file__).parent
-NODE_RED = os.environ.get("LINESIDE_NODE_RED", "")
+NODE_RED = os.environ.get("BENCH_NODE_RED", "")
 """Folder in which `npm install node-red` was run."""
 
 
@@ -198,7 +198,7 @@ class NodeRed(Contender):
     def why_not() -> str:
         """Return why it cannot run here, or ""."""
         if not NODE_RED or not (Path(NODE_RED) / "node_modules/node-red/red.js").exists():
-            return "LINESIDE_NODE_RED names no folder in which `npm install node-red` was run"
+            return "BENCH_NODE_RED names no folder in which `npm install node-red` was run"
         return "" if shutil.which("node") else "there is no node on the PATH"
 
     def command(self) -> list[str]:

@@ -11,6 +11,8 @@ MERGED = (
     "charging", "emergency_stop", "order_id", "order_active", "action_running", "errors",
 )  # fmt: skip
 SILENT_BY_LAW = frozenset({"OFFLINE", "HIBERNATING"})
+INT64_MAX = 2**63 - 1
+"""What stores can hold; a counter that jumps about can claim more lost messages than that."""
 STOPPING_LEVELS = frozenset({"FATAL", "CRITICAL"})
 
 
@@ -80,7 +82,7 @@ class FleetTracker:
         agv.messages += 1
         last = agv.header_ids.get(update.topic)
         if last is not None and update.header_id > last + 1:
-            agv.lost += update.header_id - last - 1
+            agv.lost = min(agv.lost + update.header_id - last - 1, INT64_MAX)
         agv.header_ids[update.topic] = update.header_id
         if update.topic == "connection" or update.time_ns >= agv.time_ns:
             for name in MERGED:

@@ -146,7 +146,8 @@ def _explain(
 
     # What shows the cause: of its signature the feature that went furthest the right way, else the furthest of all.
     along = np.where(_SIGNS[best] * np.sign(z) > 0, np.abs(z), 0.0)
-    along[np.ix_(~np.isnan(z[:, AT["current_rms_ka"]]), [AT["voltage_rms_v"], AT["voltage_end_v"]])] = 0.0
+    for name in ("voltage_rms_v", "voltage_end_v"):
+        along[~np.isnan(z[:, AT["current_rms_ka"]]), AT[name]] = 0.0
     explained = (cause != "") & (cause != "shape") & (along.max(axis=1) > 0)
     lead = np.where(explained, np.argmax(along, axis=1), lead)
     told = _STEP_FEATURES[np.argmax(ratios[:, _STEPS], axis=1)]

@@ -10,12 +10,15 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from edge.plant import Plant
+from services.accounts.accounts import Accounts
 from services.api import documenting, guard, metrics, problems
+from services.api.access import Access
 from services.api.commands import Commands
 from services.api.context import Context
+from services.api.gate import Gate
 from services.api.live import Hub
 from services.api.pages import Pages
 from services.api.query import check_repeated
@@ -31,8 +34,10 @@ from services.api.routes import (
     models,
     rates,
     references,
+    session,
     spc,
     spots,
+    users,
     welds,
 )
 from services.api.routes import plant as plant_routes
@@ -75,18 +80,23 @@ def create_app(
     lifespan does; without a broker everything else works.
     """
     context = Context(store, evidence, plant, config, clock, Commands(config, clock))
+    access = Access(Accounts(config, clock), clock, open_without_users=not config.api.is_reachable)
     hub = Hub(context)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with hub.running():
-            yield
+        try:
+            async with hub.running():
+                yield
+        finally:
+            access.close()
 
     app = _Api(
         title="Lineside",
         version=VERSION,
         description=DESCRIPTION,
         docs_url=None,
+        openapi_url=None,
         redoc_url=None,
         redirect_slashes=False,
         dependencies=[Depends(check_repeated), Depends(guard.check_change)],
@@ -95,6 +105,7 @@ def create_app(
     registry, durations = metrics.new_registry()
     registry.register(metrics.StoreCollector(context, lambda: hub.clients, lambda: hub.connected))
     app.state.context, app.state.hub, app.state.registry = context, hub, registry
+    app.state.access = access
     routes = (
         plant_routes,
         rates,
@@ -108,20 +119,25 @@ def create_app(
         guns,
         agvs,
         account,
+        session,
+        users,
         health,
         live,
     )
     for module in routes:
         app.include_router(module.router)
+    _add_reference(app)
     _add_pages(app, Pages(web_root))
+    page = app.routes[-1]
     problems.add_handlers(app)
 
     # The last one added is the outermost.
     app.add_middleware(problems.CatchAll)
+    app.add_middleware(Gate, access=access, routes=app.routes, page=page)
     app.add_middleware(guard.BodyLimit)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(metrics.Durations, histogram=durations)
-    hosts = guard.allowed_hosts(config.api.host, extra_hosts)
+    hosts = guard.allowed_hosts(config.api, extra_hosts)
     if hosts is not None:
         app.add_middleware(guard.HostGuard, hosts=hosts)
     app.add_middleware(guard.SecurityHeaders)
@@ -139,7 +155,11 @@ class _Api(FastAPI):
         return super().openapi()
 
 
-def _add_pages(app: FastAPI, pages: Pages) -> None:
+def _add_reference(app: FastAPI) -> None:
+    @app.get("/openapi.json", include_in_schema=False)
+    async def read_document() -> Response:
+        return JSONResponse(app.openapi())
+
     @app.get("/docs", include_in_schema=False)
     def read_reference() -> Response:
         return HTMLResponse(reference_page(app.openapi()))
@@ -147,6 +167,10 @@ def _add_pages(app: FastAPI, pages: Pages) -> None:
     @app.get(STYLE_PATH, include_in_schema=False)
     async def read_style() -> Response:
         return Response(STYLE, media_type="text/css")
+
+
+def _add_pages(app: FastAPI, pages: Pages) -> None:
+    """Let every other path give the page: there is nothing of the plant in it, so that the gate lets it out."""
 
     @app.get("/{path:path}", include_in_schema=False)
     async def read_page(path: str, request: Request) -> Response:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.api import problems, tables
+from services.api import access, problems, tables
+from services.api.gate import OPEN, SESSION, needed_role
 from services.api.schemas import Problem
 
 _MEANING = {
     400: "A parameter is wrong; the problem names it, what came and what was expected.",
-    403: "A page of another site asks; it may change nothing.",
+    401: "There are no credentials, or they are not valid (any more).",
+    403: "The caller's role does not allow it, or a page of another site asks.",
     404: "There is no such thing.",
     406: "No format that is accepted can be given.",
     409: "The state of things does not allow it; the problem says why, with figures.",
     413: "The body is too large.",
     415: "The body comes in a form that is not taken.",
+    429: "Too many logins have failed; try again after `Retry-After` seconds.",
     503: "The store, or the broker, does not answer now; try again after `Retry-After` seconds.",
+}
+_SCHEMES = {
+    "session": {"type": "apiKey", "in": "cookie", "name": access.COOKIE, "description": "As a login sets it."},
+    "token": {"type": "http", "scheme": "bearer", "description": "For machines: `lineside token add`."},
 }
 Responses = dict[int | str, dict[str, Any]]
 
@@ -41,11 +48,14 @@ def listing(*, paged: bool = False, example: object = None) -> Responses:
 
 
 def finish(document: dict[str, Any]) -> dict[str, Any]:
-    """Give problem answers their own media type, and leave out FastAPI's 422, which is a 400 here."""
+    """Add the gate's answers, give problems their own media type, and leave out FastAPI's 422, which is a 400 here."""
     reference = {"$ref": "#/components/schemas/Problem"}
-    for path in document["paths"].values():
-        for operation in path.values():
+    document["components"]["securitySchemes"] = _SCHEMES
+    document["security"] = [{name: []} for name in _SCHEMES]
+    for address, path in document["paths"].items():
+        for method, operation in path.items():
             operation["responses"].pop("422", None)
+            _add_gate(operation, method.upper(), address, reference)
             for response in operation["responses"].values():
                 content = response.get("content", {})
                 if content.get(tables.JSON, {}).get("schema") == reference:
@@ -53,3 +63,17 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document
+
+
+def _add_gate(operation: dict[str, Any], method: str, path: str, reference: dict[str, str]) -> None:
+    """Say which credentials an operation takes, and how it is refused without."""
+    statuses = [401]
+    if (method, path) in OPEN:
+        operation["security"] = []
+        statuses = [401] if path == SESSION else []
+    elif needed_role(method, path) != "viewer":
+        statuses.append(403)
+    for status in statuses:
+        content = {tables.JSON: {"schema": dict(reference)}}
+        operation["responses"].setdefault(str(status), {"description": _MEANING[status], "content": content})
+    operation["responses"] = dict(sorted(operation["responses"].items()))

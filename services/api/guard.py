@@ -7,22 +7,24 @@ Its content type has to be one that no form of another site can send (cross-site
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.access import is_secure
+from services.api.gate import POLICY_VIOLATION, Asking
 from services.api.problems import ProblemError
+from services.config import Api
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-POLICY_VIOLATION = 1008
 CHANGE_TYPES = ("application/json", "text/csv")
 MAX_BODY_BYTES = 8 * 2**20
+STRICT_TRANSPORT = "max-age=31536000"
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; script-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -30,34 +32,48 @@ SECURITY_HEADERS = {
 }
 
 
-def allowed_hosts(bound_to: str, extra: Collection[str] = ()) -> frozenset[str] | None:
-    """Return the host names a server bound to an address answers to, or None when it answers to any."""
-    try:
-        loopback = ipaddress.ip_address(bound_to).is_loopback
-    except ValueError:
-        loopback = bound_to == "localhost"
-    if not loopback:
+def allowed_hosts(api: Api, extra: Collection[str] = ()) -> frozenset[str] | None:
+    """Return the host names that a server answers to, or None when it answers to any: then it asks for a login."""
+    if api.is_reachable:
         return None
-    return LOOPBACK_HOSTS | {f"[{bound_to}]" if ":" in bound_to else bound_to, *extra}
+    return LOOPBACK_HOSTS | {f"[{api.host}]" if ":" in api.host else api.host, *extra}
 
 
 def is_same_origin(connection: HTTPConnection) -> bool:
-    """Tell whether a page of this very server asks, or something that is no browser."""
+    """Tell whether a page of this very server asks, or something that is no browser.
+
+    Only a browser has a session, and a browser always says the origin of what changes something or listens. Behind TLS
+    it must be a page that came by TLS, too.
+    """
     origin = connection.headers.get("origin")
-    return origin is None or origin.partition("://")[2].lower() == connection.headers.get("host", "").lower()
+    if origin is None:
+        asking: Asking = connection.scope["lineside.asking"]
+        return asking.caller.kind != "user"
+    scheme, _, host = origin.lower().partition("://")
+    return host == connection.headers.get("host", "").lower() and (scheme == "https" or not is_secure(connection))
 
 
 async def check_change(connection: HTTPConnection) -> None:
     """Refuse a request that would change something and comes from another site's page, or in the wrong form.
 
-    Raises `ProblemError`: 403 for another origin, 415 for a content type that is not one of `CHANGE_TYPES`.
+    Raises `ProblemError`: 403 for another origin, 415 for a content type that is not one of `CHANGE_TYPES`, or for a
+    packed body.
     """
     if connection.scope["type"] != "http" or connection.scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return
     if not is_same_origin(connection):
-        origin = connection.headers["origin"][:100]
-        detail = f"Origin is {origin!r}; expected this very server, or none: another site's page may change nothing"
-        raise ProblemError(403, detail, field="Origin", came=origin, expected="this very server, or none")
+        origin = connection.headers.get("origin", "")[:100]
+        detail = f"Origin is {origin!r}; expected this very server: another site's page may change nothing"
+        raise ProblemError(
+            403, detail, field="Origin", came=origin, expected="this very server, or none without a session"
+        )
+    if connection.scope["method"] != "POST":  # no form sends another method, and no other site's script may
+        return
+    packing = connection.headers.get("content-encoding", "identity")
+    if packing.lower() != "identity":
+        expected = "a body as it is: a few bytes could stand for gigabytes"
+        detail = f"Content-Encoding is {packing[:100]!r}; expected {expected}"
+        raise ProblemError(415, detail, field="Content-Encoding", came=packing[:100], expected=expected)
     sent = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent not in CHANGE_TYPES:
         expected = f"one of {', '.join(CHANGE_TYPES)}"
@@ -118,7 +134,10 @@ class HostGuard:
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds `SECURITY_HEADERS`, and forbids caches to keep what the API says."""
+    """ASGI middleware that adds `SECURITY_HEADERS`, and forbids caches to keep what the API says.
+
+    A browser that came by TLS is told never to come without.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -135,6 +154,8 @@ class SecurityHeaders:
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = STRICT_TRANSPORT
             await send(message)
 
         await self._app(scope, receive, add)

@@ -6,7 +6,6 @@ import csv
 import difflib
 import hashlib
 import io
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -172,7 +171,7 @@ def _nugget(given: Mapping[str, Any]) -> dict[str, float]:
     if nugget is None:
         return {}
     is_number = isinstance(nugget, int | float) and not isinstance(nugget, bool)
-    if not is_number or not math.isfinite(nugget) or not 0 < nugget <= MAX_NUGGET_MM:
+    if not is_number or not 0 < nugget <= MAX_NUGGET_MM:  # which NaN is not, nor an int too large for a float
         raise WrongItemError("nugget_mm", nugget, NUGGET_EXPECTED)
     return {"nugget_mm": float(nugget)}
 

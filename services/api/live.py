@@ -11,18 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import aiomqtt
 import msgspec
 from starlette.websockets import WebSocket
 
+from edge.broker_trouble import explain
 from edge.topics import ROOT
 from services.api.connecting import new_client
 from services.api.context import Context
 from services.api.outbox import Batch, Outbox, State
 from services.api.overview import rate_message, sources_message
+from services.broker_access import broker_settings
 from services.config import Broker
 from services.store.protocol import StoreError
 from services.times import rfc3339
@@ -42,6 +44,8 @@ SEND_S = 30.0
 """A browser that takes nothing for this long is gone."""
 MAX_CLIENTS = 256
 TRY_LATER = 1013
+SESSION_ENDED = 4401
+"""Of the range that is an application's own; after HTTP's 401."""
 
 _log = logging.getLogger(__name__)
 
@@ -85,8 +89,8 @@ class Hub:
                 for task in tasks:
                     task.cancel()
 
-    async def serve(self, socket: WebSocket) -> None:
-        """Send to one browser until it leaves."""
+    async def serve(self, socket: WebSocket, until_ended: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Send to one browser until it leaves, or until `until_ended` returns: its session is over."""
         if self.clients >= MAX_CLIENTS:
             await socket.close(TRY_LATER, f"more than {MAX_CLIENTS} live pages are open")
             return
@@ -95,12 +99,19 @@ class Hub:
         with self._attached() as outbox:
             pump = asyncio.create_task(_pump(socket, outbox, msgspec.json.encode(hello).decode()))
             listen = asyncio.create_task(_until_closed(socket))
+            ended = asyncio.create_task(until_ended())
+            tasks = (pump, listen, ended)
             try:
-                await asyncio.wait({pump, listen}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                pump.cancel()
-                listen.cancel()
-                await asyncio.gather(pump, listen, return_exceptions=True)
+                over = ended.done() and not listen.done()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            if over:
+                with suppress(RuntimeError, OSError):  # it may have left just now
+                    async with asyncio.timeout(SEND_S):
+                        await socket.close(SESSION_ENDED, "the session has ended")
 
     @contextmanager
     def _attached(self) -> Iterator[Outbox]:
@@ -127,7 +138,7 @@ class Hub:
                         self._take(str(message.topic), message.payload)
             except (aiomqtt.MqttError, OSError) as error:
                 if self.connected or wait == RETRY_S[0]:
-                    _log.warning("live feed: no broker at %s:%d, trying again: %s", broker.host, broker.port, error)
+                    _log.warning("live feed: %s; trying again", explain(error, broker_settings(broker, "live")))
             finally:
                 self.connected = False
             await asyncio.sleep(wait)
@@ -215,7 +226,9 @@ async def _pump(socket: WebSocket, outbox: Outbox, hello: str) -> None:
     await socket.send_text(hello)
     while True:
         text = await outbox.take()
-        await asyncio.wait_for(socket.send_text(text), SEND_S)
+        # Not `wait_for`: in Python 3.11 it loses a cancellation that comes as the message goes out.
+        async with asyncio.timeout(SEND_S):
+            await socket.send_text(text)
 
 
 async def _until_closed(socket: WebSocket) -> None:

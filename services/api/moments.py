@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from services.times import EPOCH
 
 MOMENT = "RFC 3339 with a zone (2026-11-25T06:00:00Z), a time before now (-8h, -30m, -7d), or now"
+MOMENT_PATTERN = r"^(now|-\d{1,9}[smhd]|\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+ -]\d\d:\d\d))$"
+DURATION_PATTERN = r"^[1-9]\d{0,8}[smhd]$"
+"""What a client can check beforehand; not every such text is in the calendar."""
 DURATION = "a whole number and a unit of s, m, h or d (15m, 1h, 1d)"
 NS = 10**9
 DAY_NS = 86_400 * NS

@@ -27,7 +27,8 @@ class Batch:
 class Outbox:
     """The messages that one browser has not had yet. Used in the event loop only.
 
-    Weld items beyond `MAX_WAITING_WELDS` are dropped oldest first and counted; newer state replaces older.
+    Weld items beyond `MAX_WAITING_WELDS` and findings beyond `MAX_WAITING_SIGNALS` are dropped, the oldest first, and
+    counted; newer state replaces older.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,8 @@ class Outbox:
         self._welds: deque[Batch] = deque()
         self._waiting = 0
         self._missed = 0
-        self._signals: deque[str] = deque(maxlen=MAX_WAITING_SIGNALS)
+        self._signals: deque[str] = deque()
+        self._missed_signals = 0
         self._agvs: dict[str, str] = {}
         self._agv_batch: Batch | None = None
 
@@ -61,6 +63,9 @@ class Outbox:
     def put_signals(self, items: Sequence[str]) -> None:
         """Take findings."""
         self._signals.extend(items)
+        while len(self._signals) > MAX_WAITING_SIGNALS:
+            self._signals.popleft()
+            self._missed_signals += 1
         self._filled.set()
 
     def put_agvs(self, agvs: Mapping[str, str], batch: Batch) -> None:
@@ -73,14 +78,15 @@ class Outbox:
         """Return the next message, waiting for one."""
         await self._filled.wait()
         text = self._next()
-        if not (self._states or self._welds or self._signals or self._agvs or self._missed):
+        if not (self._states or self._welds or self._signals or self._agvs):
             self._filled.clear()
         return text
 
     def _next(self) -> str:
-        if self._missed:
-            missed, self._missed = self._missed, 0
-            return f'{{"type":"missed","welds":{missed}}}'
+        if self._missed or self._missed_signals:
+            text = f'{{"type":"missed","welds":{self._missed},"signals":{self._missed_signals}}}'
+            self._missed = self._missed_signals = 0
+            return text
         if self._signals:
             signals = Batch("signals", list(self._signals))
             self._signals.clear()

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter
 
+from services.api.collector import collector_out
 from services.api.context import Context
 from services.api.schemas import SourceOut
 from services.api.wire import rates_of, source_out, total_of
@@ -42,8 +43,10 @@ def rate_message(ctx: Context) -> str:
 
 
 def sources_message(ctx: Context) -> str:
-    """Return every source and the total of the account. Raises `StoreError`."""
+    """Return every source, the total of the account and how the collector is. Raises `StoreError`."""
     _, table = ctx.store.sources()
     now_ns = ctx.clock()
     items = _SOURCES.dump_json([source_out(row, now_ns) for row in table.to_pylist()]).decode()
-    return f'{{"type":"sources","items":{items},"account":{total_of(table).model_dump_json()}}}'
+    collector = collector_out(ctx.evidence.collector(), now_ns)
+    told = collector.model_dump_json() if collector else "null"
+    return f'{{"type":"sources","items":{items},"account":{total_of(table).model_dump_json()},"collector":{told}}}'

@@ -2,6 +2,7 @@
 
 ProblemError        raised by routes, carries those facts
 RequestValidation   (FastAPI) becomes 400: a wrong parameter, or a wrong field of a body, is a bad request
+AccountError        what was asked of users and tokens cannot be: becomes 400, 404 or 409
 StoreError          becomes 503 with Retry-After: the same request may succeed later
 anything else       becomes 500 with an id that is in the log; nothing internal is shown
 """
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.accounts.model import AccountError, AccountsFileError, NoAccountError
 from services.api.schemas import Problem
 from services.store.protocol import StoreError
 
@@ -28,6 +30,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 CAME_LENGTH = 120
 """Characters of a wrong value that are shown."""
+SECRETS = frozenset({"password", "old", "new"})
+"""Fields whose values are never shown, not even to who sent them."""
 FACTS = "problem"
 """Type of the pydantic errors whose context holds the facts of a problem."""
 
@@ -49,13 +53,25 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail)
         title = HTTPStatus(status).phrase
-        self.problem = Problem(title=title, status=status, detail=detail, field=field, came=came, expected=expected)
+        self.problem = Problem(
+            title=title,
+            status=status,
+            detail=_sendable(detail),
+            field=field and _sendable(field),
+            came=came and _sendable(came),
+            expected=expected,
+        )
         self.headers = headers
 
     def response(self) -> Response:
         """Return the document."""
         body = self.problem.model_dump_json(exclude_none=True)
         return Response(body, self.problem.status, dict(self.headers or {}), MEDIA_TYPE)
+
+
+def _sendable(text: str) -> str:
+    r"""Return text as UTF-8 can hold it: JSON's `\ud800` alone is no character."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def wrong(field: str, came: object, expected: str) -> ProblemError:
@@ -87,6 +103,17 @@ def add_handlers(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         return _from_http(request, error).response()
 
+    @app.exception_handler(AccountError)
+    async def _account(_: Request, error: AccountError) -> Response:
+        status = 404 if isinstance(error, NoAccountError) else 400 if error.expected else 409
+        return ProblemError(status, str(error), field=error.field, came=error.came, expected=error.expected).response()
+
+    @app.exception_handler(AccountsFileError)
+    async def _accounts_file(_: Request, error: AccountsFileError) -> Response:
+        _log.error("the accounts cannot be used: %s", error)
+        detail = "the accounts cannot be used now; the same request may succeed later"
+        return ProblemError(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)}).response()
+
     @app.exception_handler(StoreError)
     async def _store(_: Request, error: StoreError) -> Response:
         _log.warning("the store does not answer: %s", error)
@@ -103,6 +130,10 @@ def _from_validation(error: Mapping[str, Any]) -> ProblemError:
     field = str(error["loc"][-1])
     if error["type"] == "missing":
         return ProblemError(400, f"{field} is missing", field=field)
+    if field in SECRETS:
+        return ProblemError(400, f"{field} is not as expected: {error['msg']}", field=field, expected=error["msg"])
+    if field == "body":
+        return wrong(field, type(error["input"]).__name__, "a JSON object")
     expected = context.get("expected") or error["msg"].removeprefix("Input should be ")
     return wrong(field, error["input"], str(expected))
 

@@ -20,7 +20,7 @@ Parameters                     unknown names are errors that suggest the right o
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -32,7 +32,15 @@ from starlette.requests import HTTPConnection
 from models.spc.nelson import RULES
 from models.welds.causes import CAUSES
 from models.welds.features import FEATURES
-from services.api.moments import DURATION, MOMENT, Duration, parse_duration, parse_moment
+from services.api.moments import (
+    DURATION,
+    DURATION_PATTERN,
+    MOMENT,
+    MOMENT_PATTERN,
+    Duration,
+    parse_duration,
+    parse_moment,
+)
 from services.api.problems import FACTS, ProblemError, wrong
 from services.store.protocol import Filters
 from services.store.schema import TALLY_GROUPS, VERDICTS
@@ -71,6 +79,17 @@ def _one_of(names: tuple[str, ...]) -> AfterValidator:
     return _checked(check)
 
 
+def _choice(names: Iterable[str]) -> Any:
+    """Document a choice."""
+    return Field(json_schema_extra={"enum": list(names)})
+
+
+def _list_of(names: Iterable[object]) -> Any:
+    """Document a comma-separated list."""
+    one = "|".join(map(str, names))
+    return Field(json_schema_extra={"pattern": f"^({one})(,({one}))*$"})
+
+
 def _check_groups(value: str) -> None:
     names = value.split(",")
     if not set(names) <= set(GROUPS):
@@ -80,10 +99,13 @@ def _check_groups(value: str) -> None:
 
 
 Name = Annotated[str, Field(max_length=NAME_LENGTH)]
-Moment = Annotated[str, _checked(lambda text: parse_moment(text, 2**62))]
-Verdict = Annotated[str, _one_of(VERDICTS), Field(json_schema_extra={"enum": list(VERDICTS)})]
-Cause = Annotated[str, _one_of(tuple(CAUSES)), Field(json_schema_extra={"enum": list(CAUSES)})]
-Feature = Annotated[str, _one_of(FEATURES), Field(json_schema_extra={"enum": list(FEATURES)})]
+Moment = Annotated[
+    str, _checked(lambda text: parse_moment(text, 2**62)), Field(json_schema_extra={"pattern": MOMENT_PATTERN})
+]
+Step = Annotated[str, _checked(parse_duration), Field(json_schema_extra={"pattern": DURATION_PATTERN})]
+Verdict = Annotated[str, _one_of(VERDICTS), _choice(VERDICTS)]
+Cause = Annotated[str, _one_of(tuple(CAUSES)), _choice(CAUSES)]
+Feature = Annotated[str, _one_of(FEATURES), _choice(FEATURES)]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[str, Field(max_length=1000, description="Where to go on: `next` of the page before.")]
 
@@ -121,6 +143,14 @@ class Parameters(BaseModel):
         return {name: value for name, value in raw.items() if value != ""}
 
 
+def _moment(field: str, text: str | None, now_ns: int) -> int | None:
+    """Return a moment; a time before now that is well written may still lie before 1970. Raises `ProblemError`."""
+    try:
+        return None if text is None else parse_moment(text, now_ns)
+    except ValueError as error:
+        raise wrong(field, text, str(error)) from None
+
+
 class Window(Parameters):
     """A range of time."""
 
@@ -129,8 +159,7 @@ class Window(Parameters):
 
     def range_ns(self, now_ns: int) -> tuple[int | None, int | None]:
         """Return (since, until), ns UTC, None where open. Raises `ProblemError` when there is nothing in between."""
-        since = None if self.since is None else parse_moment(self.since, now_ns)
-        until = None if self.until is None else parse_moment(self.until, now_ns)
+        since, until = _moment("since", self.since, now_ns), _moment("until", self.until, now_ns)
         if since is not None and until is not None and since >= until:
             raise wrong("since", self.since, f"a time before until ({self.until})")
         return since, until
@@ -165,7 +194,7 @@ class Selection(PlaceQuery):
 class RateQuery(Selection):
     """Which welds, and how to group them."""
 
-    by: Annotated[str, _checked(_check_groups)] | None = Field(
+    by: Annotated[str, _checked(_check_groups), _list_of(GROUPS)] | None = Field(
         default=None, description=f"Groups, separated by commas: {', '.join(GROUPS)}.", examples=["line,cell"]
     )
     level: Literal["weld", "body"] = Field(
@@ -181,7 +210,7 @@ class RateQuery(Selection):
 class TrendQuery(RateQuery):
     """Which welds, how to group them, in which steps of time."""
 
-    bucket: Annotated[str, _checked(parse_duration)] | None = Field(
+    bucket: Step | None = Field(
         default=None,
         description=f"Step: {DURATION}. Whole days begin at the plant's midnight, weeks on Monday; shorter steps are "
         "multiples since 1970 UTC. Without it, one that gives 24 to 96 points.",
@@ -248,7 +277,7 @@ class SpcQuery(Window):
     spot: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
     feature: Feature = Field(default="r_beta_uohm", description="Which feature.")
     program: Name = Field(default="", description="Only this schedule.")
-    rules: Annotated[str, _checked(_check_rules)] = Field(
+    rules: Annotated[str, _checked(_check_rules), _list_of(RULES)] = Field(
         default=",".join(str(rule) for rule in RULES), description="Which of Nelson's rules are looked at."
     )
     limit: Limit = 500
@@ -259,13 +288,16 @@ class SpcQuery(Window):
         return tuple(sorted({int(rule) for rule in self.rules.split(",")}))
 
 
+RATE_GROUPS = ("line", "cell", "gun", "program")
+
+
 class RateSpcQuery(PlaceQuery):
     """Which rate charts."""
 
-    by: Annotated[str, _one_of(("line", "cell", "gun", "program"))] = Field(
+    by: Annotated[str, _one_of(RATE_GROUPS), _choice(RATE_GROUPS)] = Field(
         default="cell", description="One chart for each line, cell, gun or program."
     )
-    bucket: Annotated[str, _checked(parse_duration)] | None = Field(
+    bucket: Step | None = Field(
         default=None, description=f"Step: {DURATION}. Without it, one that gives 24 to 96 points.", examples=["15m"]
     )
 

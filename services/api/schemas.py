@@ -301,20 +301,6 @@ class Account(Model):
     pending: int
 
 
-class SourceAccount(Account):
-    """The account of one source."""
-
-    source: str
-
-
-class AccountingOut(Model):
-    """The whole account, one consistent snapshot."""
-
-    at: datetime | None
-    total: Account
-    sources: list[SourceAccount]
-
-
 class RejectOut(Model):
     """One item that was not taken."""
 

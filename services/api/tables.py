@@ -23,8 +23,9 @@ CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
 OFFERED = (JSON, CSV, ARROW)
 """In the order in which they are preferred when the client does not care."""
-RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""Text that begins so is a formula to spreadsheet programs."""
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
+"""Text that begins so is a formula to spreadsheet programs, and gets an apostrophe before it. So does text that begins
+with an apostrophe: whoever reads the CSV by program takes one leading apostrophe off, and has what was there."""
 
 _TYPES: dict[object, pa.DataType] = {
     int: pa.int64(),

@@ -10,6 +10,7 @@ from edge.findings import Finding
 from services.config import Config
 from services.errors import OperatorError
 from services.layout import DataLayout
+from services.locks import in_use
 
 ABOUT = "store"
 

@@ -115,5 +115,14 @@ class Store(Protocol):
     def sources(self) -> tuple[int, pa.Table]:
         """Return the newest account: when it was taken (ns), and rows of `schema.SOURCE`, sorted by source."""
 
+    def hold(self) -> None:
+        """Put all that was committed into the file and leave that as it is until `let_go`; raises `StoreError`.
+
+        For a backup, which another process copies from it. Commits go on; a store without a file does nothing.
+        """
+
+    def let_go(self) -> None:
+        """End `hold`, if it was begun."""
+
     def close(self) -> None:
         """Let go of files and connections."""

@@ -27,7 +27,7 @@ class ShippedBroker:
         self.port, self.tls_port = free_port(), free_port()
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        shutil.copytree(SHIPPED, folder / "config")
+        shutil.copytree(SHIPPED, folder / "config", ignore=shutil.ignore_patterns("users", "tls.conf"))
         (folder / "data").mkdir()
         self.listen("plain.conf", "plain.conf", 1883, self.port)
         # Debian's mosquitto gives up root for a user who may not enter pytest's folders.

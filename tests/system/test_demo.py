@@ -132,7 +132,7 @@ def test_a_broker_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2  # port 0 is bad usage
     done = run("demo", "--broker", "mqtt://127.0.0.1:9", "--data", str(tmp_path / "data"), "--port", str(free_port()))
     assert done.returncode == 1
-    assert done.stderr.startswith("lineside: no broker answers at mqtt://127.0.0.1:9")
+    assert done.stderr.startswith("lineside: no broker at mqtt://127.0.0.1:9: ")
     assert len(done.stderr.splitlines()) == 1
 
 

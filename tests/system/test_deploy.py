@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import wait_until
+from tests.system.authority import Authority
 from tests.system.conftest import need
 from tests.system.mosquitto import PATH, find_mosquitto
 from tests.system.shipped import PASSWORDS, SHIPPED, Person, ShippedBroker, person
@@ -102,21 +103,18 @@ def test_what_was_acknowledged_for_a_client_that_is_away_survives_kill_9(broker:
     assert sorted(back.received) == sorted(sent)
 
 
-def test_the_tls_listener_works_as_the_guide_says(tmp_path: Path) -> None:
+def test_the_tls_listener_takes_passwords_where_certificates_are_not_asked_for(tmp_path: Path) -> None:
     need(find_mosquitto(), "mosquitto")
     need(shutil.which("openssl"), "openssl")
     shipped = ShippedBroker(tmp_path)
     certs = tmp_path / "config/certs"
-    authority = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"]
-    key = ["-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    for arguments in (
-        ["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority"],
-        ["req", *key[:3], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1"],
-        ["x509", "-req", "-in", "server.csr", *authority, "-out", "server.crt", "-days", "2", "-extfile", "names"],
-    ):
-        (certs / "names").write_text("subjectAltName = IP:127.0.0.1\n", encoding="utf-8")
-        subprocess.run(["openssl", *arguments], cwd=certs, check=True, capture_output=True)
+    Authority(certs).sign("server", "broker", names="IP:127.0.0.1")
     shipped.listen("tls.conf.example", "tls.conf", 8883, shipped.tls_port)
+    listener = tmp_path / "config/listeners/tls.conf"
+    lines = listener.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line not in {"require_certificate true", "use_identity_as_username true"}]
+    assert len(lines) - len(kept) == 2
+    listener.write_text("\n".join(kept) + "\n", encoding="utf-8")
     shipped.start()
     try:
         secure = person("lineside")

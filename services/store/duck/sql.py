@@ -40,9 +40,14 @@ class Target:
     """When set, a row gives way only to one that is not older by this column."""
 
     @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Names and types, in their order."""
+        return [(field.name, _TYPES[field.type]) for field in self.rows]
+
+    @property
     def create(self) -> str:
         """The statement that makes the table."""
-        columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in self.rows)
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in self.columns)
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns})"
 
     @property
@@ -85,15 +90,23 @@ TARGETS = (WELD, BODY, SPOT_STATE, AGV, EVENT, REJECT, SOURCE)
 
 CHECKPOINT = "SET checkpoint_threshold = '64MB'"
 """Of the log: a checkpoint rewrites the row groups that are not full, a third of writing at the usual 16 MB."""
+NO_CHECKPOINT = "SET checkpoint_threshold = '1TB'"
 CREATE = (
     *(target.create for target in TARGETS),
     "CREATE TABLE IF NOT EXISTS progress (cursor BIGINT NOT NULL, sources_at_ns BIGINT NOT NULL)",
     "INSERT INTO progress SELECT 0, 0 WHERE NOT EXISTS (FROM progress)",
+    "CREATE TABLE IF NOT EXISTS layout (version BIGINT NOT NULL)",
+    "INSERT INTO layout SELECT 3 WHERE NOT EXISTS (FROM layout)",  # `layouts.LAYOUT`
 )
 SET_PROGRESS = "UPDATE progress SET cursor = ?, sources_at_ns = ?"
 NEWEST_NS = "SELECT coalesce(max(time_ns), 0) FROM weld"
 GET_PROGRESS = "SELECT cursor, sources_at_ns FROM progress"
-COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position"
+GET_LAYOUT = "SELECT version FROM layout"
+COLUMNS = (
+    "SELECT column_name FROM information_schema.columns WHERE table_catalog = current_database() AND table_name = ? "
+    "ORDER BY ordinal_position"
+)
+OLD_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_catalog = 'old' AND table_name = ?"
 
 _COUNTS = ", ".join(f"count(*) FILTER (verdict = '{verdict}') AS {verdict}" for verdict in schema.VERDICTS)
 _SELECT = {target.name: f"SELECT {_names(target.rows)} FROM {target.name}" for target in TARGETS}

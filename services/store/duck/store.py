@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -12,9 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.store import schema
-from services.store.duck import sql
+from services.store.duck import layouts, sql
 from services.store.keyed import last_of_each
 from services.store.protocol import Commit, Filters, StoreError
+
+_log = logging.getLogger(__name__)
+CHECKPOINT_TRIES, CHECKPOINT_WAIT_S = 50, 0.1
 
 
 class DuckStore:
@@ -133,6 +138,23 @@ class DuckStore:
             connection.rollback()
         return at_ns, table
 
+    def hold(self) -> None:
+        """Put all that was committed into the file and leave that as it is until `let_go`; commits go to its log."""
+        with self._writing, self._connection() as connection:
+            connection.execute(sql.NO_CHECKPOINT)
+            log = self._path.with_name(f"{self._path.name}.wal")
+            for _ in range(CHECKPOINT_TRIES):
+                connection.execute("CHECKPOINT")
+                if not log.exists() or not log.stat().st_size:
+                    return
+                time.sleep(CHECKPOINT_WAIT_S)
+        raise StoreError(f"{self._path}: its log could not be emptied, since queries keep running")
+
+    def let_go(self) -> None:
+        """End `hold`, if it was begun."""
+        with suppress(StoreError), self._connection() as connection:
+            connection.execute(sql.CHECKPOINT)
+
     def close(self) -> None:
         """Let go of the file; what was committed is in it."""
         with self._writing, self._opening:
@@ -169,6 +191,12 @@ class DuckStore:
     def _connect(self) -> duckdb.DuckDBPyConnection:
         database = duckdb.connect(self._path, read_only=self._read_only)
         try:
+            layout = layouts.layout_of(database, self._path)
+            if layout == 1 and not self._read_only:
+                database.close()
+                old = layouts.rebuild(self._path, layout)
+                _log.warning("%s was of layout %d and is brought up to date; the old one is %s", self._path, layout, old)
+                database = duckdb.connect(self._path)
             if not self._read_only:
                 database.execute(sql.CHECKPOINT)
                 for statement in sql.CREATE:

@@ -140,6 +140,10 @@ def test_no_filter_lets_anything_be_injected(store: Store, name: str) -> None:
             assert len(store.events(filters, 10)) == 0
         assert len(store.rejects(nasty, 10)) == 0
         assert len(store.weld(nasty)) == 0
+        assert len(store.welds_of([nasty, f"{nasty} "])) == 0
+        assert len(store.events(Filters(kind=nasty), 10)) == 0
+        assert store.bodies(Filters(), 10, (2**62, nasty)).equals(store.bodies(Filters(), 10))
+        assert store.events(Filters(), 10, (2**62, nasty)).equals(store.events(Filters(), 10))
     assert everything(store) == before
 
 

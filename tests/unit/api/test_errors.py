@@ -159,11 +159,12 @@ def test_a_server_for_the_network_answers_to_any_name(shop: Shop) -> None:
 
 
 def test_which_hosts_are_allowed() -> None:
-    assert allowed_hosts("0.0.0.0") is None
-    assert allowed_hosts("lineside.example") is None
-    assert "127.0.0.5" in (allowed_hosts("127.0.0.5") or ())
-    assert "[::1]" in (allowed_hosts("::1") or ())
-    assert "localhost" in (allowed_hosts("localhost") or ())
+    assert allowed_hosts(Api(host="0.0.0.0")) is None
+    assert allowed_hosts(Api(host="lineside.example")) is None
+    assert allowed_hosts(Api(behind_proxy="127.0.0.1")) is None
+    assert "127.0.0.5" in (allowed_hosts(Api(host="127.0.0.5")) or ())
+    assert "[::1]" in (allowed_hosts(Api(host="::1")) or ())
+    assert "localhost" in (allowed_hosts(Api(host="localhost")) or ())
 
 
 def test_large_answers_are_compressed(client: Client) -> None:

@@ -48,7 +48,7 @@ def test_beyond_the_bound_the_oldest_are_missed_and_counted() -> None:
         outbox.put_welds(batch(100 * k, 100 * k + 100))
     outbox.put_welds(batch(2500, 2550))
     missed, message = drain(outbox)
-    assert missed == {"type": "missed", "welds": 550}
+    assert missed == {"type": "missed", "welds": 550, "signals": 0}
     assert ids(message) == list(range(550, 2550))
     assert len(ids(message)) == MAX_WAITING_WELDS
 
@@ -62,7 +62,7 @@ def test_after_a_slow_spell_it_goes_on_as_before() -> None:
         return [*taken, await outbox.take()]
 
     missed, _, later = asyncio.run(spell())
-    assert json.loads(missed) == {"type": "missed", "welds": 1}
+    assert json.loads(missed) == {"type": "missed", "welds": 1, "signals": 0}
     assert later == batch(1, 2).text
 
 
@@ -102,11 +102,12 @@ def test_vehicles_are_shared_too_while_the_browser_keeps_up() -> None:
     assert asyncio.run(outbox.take()) is shared.text
 
 
-def test_findings_go_first_and_only_the_newest_of_a_flood_are_kept() -> None:
+def test_findings_go_first_and_of_a_flood_the_newest_are_kept_and_the_others_counted() -> None:
     outbox = Outbox()
     outbox.put_welds(batch(0, 3))
     outbox.put_signals([f'{{"id":"{k}"}}' for k in range(MAX_WAITING_SIGNALS + 5)])
-    first, second = drain(outbox)
+    missed, first, second = drain(outbox)
+    assert missed == {"type": "missed", "welds": 0, "signals": 5}
     assert first["type"] == "signals"
     assert [item["id"] for item in first["items"]] == [str(k) for k in range(5, MAX_WAITING_SIGNALS + 5)]
     assert second["type"] == "welds"

@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
+from edge.broker_watch import BrokerReport, report_path
+from edge.findings import Finding
 from services.api.moments import MOMENT
+from services.config import Config
+from services.layout import DataLayout
 from services.store.duck.store import DuckStore
 from tests.unit.api.conftest import Client, client_of
 from tests.unit.api.shop import NOW, S, Shop
@@ -114,6 +119,9 @@ def test_openapi_describes_every_parameter_answer_and_problem(client: Client) ->
 
 
 PATHS = {
+    "/api/v1/users": "",  # an administrator's: tests/unit/api/test_users.py
+    "/api/v1/tokens": "",
+    "/api/v1/audit": "",
     "/api/v1/welds/{id}": "/api/v1/welds/K003%2F红-S1",
     "/api/v1/welds/{id}/curve": "/api/v1/welds/K000%2F红-S1/curve",
     "/api/v1/spots/{spot}": "/api/v1/spots/S1",
@@ -151,7 +159,16 @@ def test_health(client: Client) -> None:
 
 
 def test_ready_while_the_account_is_fresh(client: Client) -> None:
-    assert client.json("/readyz") == {"status": "ready", "account_age_s": 2.0, "live_feed": "disconnected"}
+    ready = {"status": "ready", "account_age_s": 2.0, "live_feed": "disconnected"}
+    assert client.json("/readyz") == {**ready, "broker_findings": 0}
+
+
+def test_ready_counts_in_how_many_ways_the_broker_may_lose_messages(shop: Shop, tmp_path: Path) -> None:
+    config = Config(data_dir=str(tmp_path))
+    found = [Finding(level, "broker", "x") for level in ("fine", "unknown", "warning", "wrong")]
+    report = BrokerReport("mqtt://x:1", (*found, Finding("warning", "access", "x")))
+    report_path(DataLayout(config.data).journal).write_bytes(msgspec.json.encode(report))
+    assert client_of(shop, config=config).json("/readyz")["broker_findings"] == 2
 
 
 def test_not_ready_says_what_is_wrong(shop: Shop, closed_store: DuckStore) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.services.test_backtest import recorded
 
-COMMANDS = ["demo", "run", "edge", "serve", "simulate", "backtest", "check"]
+COMMANDS = ["demo", "run", "edge", "serve", "simulate", "backtest", "check", "doctor"]
 
 
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
