@@ -20,8 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.collector_figures import StatusFigures
 from edge.collector_status import CollectorStatus, status_path, write_status
 from edge.committer import RETRY_S, Committer
+from edge.figures import FigureFile, ProcessFigures, figures_folder
 from edge.inbox import Inbox
 from edge.journal import Journal, JournalDamaged, JournalFull
 from edge.journal_salvage import salvage
@@ -105,6 +107,12 @@ def _collect(
     committer = Committer(
         journal, settings.cursor_path, settings.max_bytes, inbox, session.wake, log, settings.max_sources
     )
+
+    def status() -> CollectorStatus:
+        return _status(started_ns, session, inbox, committer)
+
+    measured = (StatusFigures(status, settings.max_bytes), committer.commit_seconds, committer.group_messages)
+    figures = FigureFile(figures_folder(settings.journal_path), "collector", (*measured, ProcessFigures("collector")))
     leaving = threading.Event()
     failures: list[BaseException] = []
     committing = _start("committer", lambda: committer.run(leaving), failures)
@@ -113,14 +121,15 @@ def _collect(
     while not stop.wait(POLL_S) and not failures:
         if time.monotonic() >= status_due:
             status_due = time.monotonic() + STATUS_EVERY_S
-            write_status(status_path(settings.journal_path), _status(started_ns, session, inbox, committer))
+            write_status(status_path(settings.journal_path), status())
+            figures.write()
     leaving.set()
     session.stop_receiving()
     left = time.monotonic() + LEAVE_S
     committing.join(COMMIT_S)
     session.finish()
     receiving.join(left - time.monotonic())
-    write_status(status_path(settings.journal_path), _status(started_ns, session, inbox, committer))
+    write_status(status_path(settings.journal_path), status())
     if not committing.is_alive():  # else the disk hangs, and closing would hang with it
         journal.close()
     if failures:

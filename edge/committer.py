@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from prometheus_client import Histogram
+
 from edge.inbox import Inbox, Received
 from edge.journal import Entry, Journal, JournalDamaged, JournalFull
 from edge.journal_requests import requested_salvage
@@ -26,6 +28,10 @@ DRAIN_S = 1.0
 """How long after being told to stop what was received is still committed; the rest stays with the broker."""
 RETRY_S = (0.1, 1.0)
 """First and longest wait before a journal that is full is tried again."""
+
+COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+GROUPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+"""Bounds of the histograms' buckets."""
 
 
 class Committer:
@@ -52,6 +58,15 @@ class Committer:
         self.groups = 0
         self.largest_group = 0
         self.longest_commit_s = 0.0
+        self.commit_seconds = Histogram(
+            "lineside_journal_commit_seconds",
+            "Time to put a group of messages on disk: one transaction with one fsync.",
+            buckets=COMMIT_S,
+            registry=None,
+        )
+        self.group_messages = Histogram(
+            "lineside_journal_group_messages", "Messages of a group.", buckets=GROUPS, registry=None
+        )
         self.journal_bytes = journal.used_bytes()
         self.stopped_since_ns: int | None = None
         self.stopped_reason = ""
@@ -87,6 +102,7 @@ class Committer:
             started = time.monotonic()
             try:
                 self._journal.append(entries)
+                took_s = time.monotonic() - started
             except JournalFull as error:
                 self._note_stopped(str(error))
             else:
@@ -101,6 +117,8 @@ class Committer:
         if entries:
             self.journaled += len(entries)
             self.groups += 1
+            self.group_messages.observe(len(entries))
+            self.commit_seconds.observe(took_s)
             self.largest_group = max(self.largest_group, len(entries))
             self.longest_commit_s = max(self.longest_commit_s, time.monotonic() - started)
         return True
@@ -151,6 +169,7 @@ class Committer:
                 len(message.payload),
                 message.topic,
                 room,
+                extra={"source": source},
             )
             record = TooLarge(message.topic, len(message.payload), room)
             return JOURNAL, encode_record(record), message.received_ns, source, 1
@@ -166,6 +185,7 @@ class Committer:
                         "the source %s is not taken: there are %d, as many as limits.sources allows",
                         source,
                         self._max_sources,
+                        extra={"source": source},
                     )
                 self._crowded = True
                 return CROWDED

@@ -186,7 +186,16 @@ def _prepare_writing(connection: sqlite3.Connection, path: Path, wal_bytes: int)
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT};"
         connection.executescript(f"BEGIN IMMEDIATE;{_TABLES}{marks}COMMIT;")
     elif connection.execute("PRAGMA user_version").fetchone() == (1,):
+        _keep_beside(connection, path)
         connection.executescript(f"BEGIN IMMEDIATE;{_FROM_1}COMMIT;")
+
+
+def _keep_beside(connection: sqlite3.Connection, path: Path) -> None:
+    """Keep a copy of a journal of layout 1 as it was."""
+    half, old = path.with_name(f"{path.name}.keeping"), path.with_name(f"{path.name}.layout-1")
+    half.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(half),))
+    half.replace(old)
 
 
 @contextlib.contextmanager

@@ -153,7 +153,9 @@ class Session:
         self.connected_since_ns = time.time_ns()
         self._complaint = ""
         kept = "the session was kept" if flags.session_present else "a new session"
-        self._log.info("connected to %s as %r, %s", self._address, self._broker.client_id, kept)
+        self._log.info(
+            "connected to %s as %r, %s", self._address, self._broker.client_id, kept, extra={"broker": self._address}
+        )
         # Subscribing makes the broker send all retained messages again: only when it may have changed or be unknown.
         if not self._subscribed or not flags.session_present:
             client.subscribe([(topic, 1) for topic in SUBSCRIPTIONS])
@@ -202,5 +204,5 @@ class Session:
         """Log trouble once, however often it is met in a row."""
         self.last_error = text
         if text != self._complaint:
-            self._log.warning("%s; trying again", text)
+            self._log.warning("%s; trying again", text, extra={"broker": self._address})
             self._complaint = text

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import sqlite3
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -31,6 +31,7 @@ from services.backup_hold import BackupError, Cut, held
 from services.backup_manifest import FORMAT, LAYOUT, NAME, Manifest, Part
 from services.backup_settings import plant_files, settings_without_secrets
 from services.config import Config
+from services.files import replace_durably
 from services.layout import DataLayout
 from services.locks import DataLock, in_use
 from services.state import snapshot_cursor
@@ -58,17 +59,20 @@ def write_backup(
         out = out / f"lineside-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
     if out.exists():
         raise BackupError(f"{out} is there already; a backup is never written over")
-    part = out.with_name(f"{out.name}.part")
+    part, scratch = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.scratch")
     try:
-        with _private(part) as stream, tempfile.TemporaryDirectory(prefix=".lineside-", dir=out.parent) as scratch:
-            manifest = _fill(stream, config, settings_file, Path(scratch), pause, say)
-            os.fsync(stream.fileno())
-        part.replace(out)
+        shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
+        scratch.mkdir(mode=0o700)
+        with _private(part) as stream:
+            manifest = _fill(stream, config, settings_file, scratch, pause, say)
+        replace_durably(part, out)
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise BackupError(f"{out} cannot be written: {error}") from None
         raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     return out, manifest
 
 

@@ -80,7 +80,7 @@ class Hold:
             with contextlib.suppress(OSError):
                 _write(self._answer, cut)
             if self.active:
-                self._log.info("held at message %d for a backup", cut.cursor)
+                self._log.info("held at message %d for a backup", cut.cursor, extra={"cursor": cut.cursor})
 
     def end(self, why: str = "") -> None:
         """Let go, if there is a hold; with `why` the backup fails."""

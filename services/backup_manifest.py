@@ -1,9 +1,7 @@
-"""What is in a backup: a tar archive, compressed by zstd, whose last member is its own list of contents.
+"""What is in a backup: a tar archive, compressed by zstd, whose last member, `manifest.json`, lists all others.
 
-    data/…       as in a data folder: journal, snapshot, store, curves, models, rejects
-    accounts/…   users, tokens and the audit log; no sessions
-    settings/…   lineside.toml without secrets, the plant
-    manifest.json
+`data/…` is as in a data folder: journal, snapshot, store, curves, models, rejects. `accounts/…` has users, tokens and
+the audit log, and no sessions; `settings/…` has lineside.toml without secrets, and the plant.
 """
 
 from __future__ import annotations

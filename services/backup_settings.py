@@ -6,7 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-
 SECRETS = {"broker": {"password"}, "store": {"token"}}
 """By section; each can be given in the file itself, though better in the environment or in a file of its own."""
 _LINE = re.compile(r"^(\s*)(?:(?:broker|store)\s*\.\s*)?(password|token)\s*=.*$", re.MULTILINE)

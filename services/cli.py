@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -54,6 +54,10 @@ BrokerOption = Annotated[
         help="Another broker than that of the settings, mqtt[s]://host:port; user and certificates stay theirs.",
         show_default=False,
     ),
+]
+LogFormatOption = Annotated[
+    Literal["auto", "json", "text", ""],
+    typer.Option(help="auto, json or text, instead of the settings' log.format.", show_default=False, metavar="FORMAT"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print for machines.")]
 
@@ -102,7 +106,7 @@ def demo(
 
 
 @app.command()
-def run(config: ConfigOption = None) -> None:
+def run(config: ConfigOption = None, log_format: LogFormatOption = "") -> None:
     """Run everything on one machine, over the embedded store."""
     settings = read_config(config)
     if settings.store.backend != "duckdb":
@@ -110,19 +114,19 @@ def run(config: ConfigOption = None) -> None:
             f"store.backend is {settings.store.backend!r}; `lineside run` works over duckdb. "
             "Over InfluxDB run `lineside edge` and `lineside serve`"
         )
-    _supervise(settings, "collector", "server")
+    _supervise(settings, log_format, "collector", "server")
 
 
 @app.command()
-def edge(config: ConfigOption = None) -> None:
+def edge(config: ConfigOption = None, log_format: LogFormatOption = "") -> None:
     """Run the part near the machines, collector and pipeline, writing to InfluxDB."""
     settings = read_config(config)
     _needs_influxdb(settings, "edge")
-    _supervise(settings, "collector", "pipeline")
+    _supervise(settings, log_format, "collector", "pipeline")
 
 
 @app.command()
-def serve(config: ConfigOption = None) -> None:
+def serve(config: ConfigOption = None, log_format: LogFormatOption = "") -> None:
     """Run the web server over InfluxDB; curves and references are read from the edge's data folder."""
     from services.evidence_files import FolderEvidence  # noqa: PLC0415
     from services.logs import set_up_logging  # noqa: PLC0415
@@ -132,7 +136,7 @@ def serve(config: ConfigOption = None) -> None:
 
     settings = read_config(config)
     _needs_influxdb(settings, "serve")
-    set_up_logging()
+    set_up_logging("server", log_format or settings.log.format)
     store = open_store(settings.store, settings.data)
     try:
         serve_app(settings, read_plant(settings), store, FolderEvidence(settings.data), stop_on_signal())
@@ -158,7 +162,7 @@ def simulate(
     from services.logs import set_up_logging  # noqa: PLC0415
     from services.simulating import SimulateOptions, run_simulate  # noqa: PLC0415
 
-    set_up_logging()
+    set_up_logging("simulator")
     where = broker_settings(_broker_at(broker, config), "")
     options = SimulateOptions(where, settings, hours, speed, seed, write_plant)
     run_simulate(options, stop_on_signal(), Console())
@@ -289,14 +293,14 @@ def _needs_influxdb(settings: Config, command: str) -> None:
         )
 
 
-def _supervise(settings: Config, *roles: str) -> None:
+def _supervise(settings: Config, log_format: str, *roles: str) -> None:
     from services.jobs import worker  # noqa: PLC0415
     from services.locks import DataLock  # noqa: PLC0415
     from services.logs import set_up_logging  # noqa: PLC0415
     from services.sockets import listen  # noqa: PLC0415
     from services.web_access import check_access  # noqa: PLC0415
 
-    set_up_logging()
+    set_up_logging("supervisor", log_format or settings.log.format)
     log = logging.getLogger("lineside")
     stop = stop_on_signal()
     with DataLock(settings.data):

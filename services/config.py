@@ -182,6 +182,13 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """... and in any case so long after the login."""
 
 
+class Log(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is logged to standard error."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    """auto: text on a terminal, else JSON, one object a line."""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything."""
 
@@ -200,6 +207,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     archive: Archive = Archive()
     api: Api = Api()
     accounts: AccountSettings = AccountSettings()
+    log: Log = Log()
 
     @property
     def data(self) -> Path:

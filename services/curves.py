@@ -19,12 +19,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from models.welds.batch import WeldBatch
+from services.errors import OperatorError
 from services.evidence import Curve
 from services.files import replace_file
 
 BLOCK = 4096
 """Welds per file."""
 DAY_S = 86_400
+LAYOUT = 1
+"""Version of a file's columns. Files of the first releases do not say theirs; it is this one."""
+LAYOUT_KEY = "lineside.layout"
 _CURVE = pa.list_(pa.float32())
 SCHEMA = pa.schema(
     [
@@ -38,8 +42,13 @@ SCHEMA = pa.schema(
         ("voltage_v", _CURVE),
         ("force_kn", _CURVE),  # null when the weld has none
         ("displacement_mm", _CURVE),
-    ]
+    ],
+    metadata={LAYOUT_KEY: str(LAYOUT)},
 )
+
+
+class ArchiveError(OperatorError):
+    """A file of the archive cannot be used; the message names it and says why."""
 
 
 def keeps_good(ordinals: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
@@ -68,7 +77,7 @@ class CurveArchive:
         block = next_ordinal // BLOCK
         path = block_path(folder, block)
         if path.exists():
-            table = pq.read_table(path)
+            table = _checked(pq.read_table(path), path)
             self._open[block] = [table.filter(pc.less(table["ordinal"], next_ordinal))]
 
     def add(self, ordinals: NDArray[np.int64], welds: WeldBatch) -> None:
@@ -168,12 +177,22 @@ class CurveReader:
 
 @lru_cache(maxsize=512)
 def _read_ordinals(path: Path, _mtime_ns: int) -> frozenset[int]:
-    return frozenset(pq.read_table(path, columns=["ordinal"])["ordinal"].to_pylist())
+    return frozenset(_checked(pq.read_table(path, columns=["ordinal"]), path)["ordinal"].to_pylist())
 
 
 @lru_cache(maxsize=16)
 def _read(path: Path, _mtime_ns: int) -> pa.Table:
-    return pq.read_table(path)
+    return _checked(pq.read_table(path), path)
+
+
+def _checked(table: pa.Table, path: Path) -> pa.Table:
+    """Return what was read of a file, with today's metadata. Raises `ArchiveError` for a newer layout."""
+    layout = int((table.schema.metadata or {}).get(LAYOUT_KEY.encode(), LAYOUT))
+    if layout > LAYOUT:
+        raise ArchiveError(
+            f"{path} has layout {layout}; this version of Lineside reads up to {LAYOUT}: install the newer one again"
+        )
+    return table.replace_schema_metadata(SCHEMA.metadata)
 
 
 def _table(ordinals: NDArray[np.int64], welds: WeldBatch) -> pa.Table:

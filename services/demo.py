@@ -55,7 +55,7 @@ def run_demo(options: DemoOptions, console: Console, stop: threading.Event) -> N
         listen(LOOPBACK, options.port).close()  # a taken port is said before anything is started
         plant_file, simulator = _simulated_plant(options)
         log_file = options.data / "demo.log"
-        set_up_logging(as_json=False)
+        set_up_logging("supervisor", "text")
         with Supervisor(logging.getLogger("lineside.demo"), log_file) as group:
             broker = _start_broker(options, group)
             config = Config(

@@ -12,10 +12,20 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     write(fresh)
+    replace_durably(fresh, path)
+
+
+def replace_durably(fresh: Path, path: Path) -> None:
+    """Put a file on disk and let it take the place of `path`, in the same folder."""
     with fresh.open("rb") as stream:
         os.fsync(stream.fileno())
     fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Put the names of a folder on disk."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

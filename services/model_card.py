@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+LAYOUT = 1
 Figure = tuple[float | None, float | None, float | None]
 """Value and its 95 % interval; null where undefined."""
 
@@ -131,6 +132,8 @@ class ModelCard(Struct, frozen=True):
     file_sha256: str = ""
     """Of the model's file; a file that differs is not used."""
     comparisons: list[ComparisonCard] = msgspec.field(default_factory=list)
+    layout: int = LAYOUT
+    """Version of the card; those of the release that began with cards do not say theirs."""
 
 
 NOTES = (

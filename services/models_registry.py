@@ -18,7 +18,7 @@ import msgspec
 from models.welds.trained import TrainedModel
 from services.errors import OperatorError
 from services.files import replace_file
-from services.model_card import ComparisonCard, ModelCard, render
+from services.model_card import LAYOUT, ComparisonCard, ModelCard, render
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
@@ -83,6 +83,8 @@ class ModelRegistry:
     def problem(self, card: ModelCard) -> str:
         """Return what can be told from outside: why a model's file cannot be used; empty when nothing is against it."""
         path = self._path(card.id, "skops")
+        if card.layout > LAYOUT:
+            return f"its card has layout {card.layout}, and this version of Lineside reads up to {LAYOUT}"
         try:
             same = _sha256(path, path.stat().st_mtime_ns) == card.file_sha256
         except OSError:

@@ -40,8 +40,9 @@ from services.judge_models import JudgeModels
 from services.layout import DataLayout
 from services.message_limits import message_limits
 from services.models_registry import ModelRegistry
+from services.pipeline_figures import PipelineFigures
 from services.progress import Progress
-from services.state import PipelineState, StateError
+from services.state import PipelineState, StateError, keep_older
 from services.states_due import StatesDue
 from services.store import schema
 from services.store.protocol import Commit, Store, StoreError
@@ -74,11 +75,15 @@ class Pipeline:
         feed: Feed,
         log: logging.Logger,
         clock: Callable[[], int] = time.time_ns,
+        *,
+        own_process: bool = False,
     ) -> None:
+        """With `own_process` it is all that its process does, which it then tells the memory and processor time of."""
         self._config, self._plant, self._store, self._feed, self._log = config, plant, store, feed, log
         self._clock = clock
         self._layout = DataLayout(config.data)
         self.lock = threading.Lock()
+        keep_older(self._layout.state, log)
         self.state = PipelineState.load(self._layout.state, config, plant)
         self.archive = CurveArchive(self._layout.curves, self.state.next_ordinal)
         models = JudgeModels(self.state.judge, self.state.models, ModelRegistry(self._layout.models), log)
@@ -93,6 +98,7 @@ class Pipeline:
         self._unkept: set[str] = set()
         now = time.monotonic()
         self._due = {"account": now, "flush": now, "snapshot": now + SNAPSHOT_S, "expire": now}
+        self._figures = PipelineFigures(self._layout.journal, own_process=own_process)
         self._hold = Hold(self._layout, store, log)
 
     def run(self, stop: threading.Event) -> None:
@@ -159,11 +165,15 @@ class Pipeline:
     def _step(self, reader: JournalReader, stop: threading.Event) -> bool:
         """Take one batch; return whether there may be more at once."""
         messages = self._read(reader)
-        outcome = self._intake.apply(decode(messages, self._limits)) if messages else Outcome()
+        outcome = Outcome()
         if messages:
+            self._figures.waits(messages[0].received_ns)
+            with self._figures.step("judge"):
+                outcome = self._intake.apply(decode(messages, self._limits))
             self.state.cursor = messages[-1].seq
             if self._until_it_works(partial(self._keep_rejects, outcome, messages), stop) is None:
                 return False
+            self._figures.add(len(messages), outcome)
             self._moved.update(outcome.agvs)
             self._states.add(outcome)
             self._progress.add(outcome)
@@ -172,11 +182,14 @@ class Pipeline:
             commit = self._commit_of(outcome, reader if account else None)
             if self._until_it_works(lambda: self._commit(commit), stop) is None:
                 return False
+            self._figures.committed(commit.cursor)
             if account:
                 self._states.clear()
-            self._tell(outcome, reader, commit if commit.sources_at_ns else None)
+            with self._figures.step("publish"):
+                self._tell(outcome, reader, commit if commit.sources_at_ns else None)
+            self._figures.write()
         if self._is_due("flush", FLUSH_S):
-            self._keep("the curve archive", partial(self.archive.flush, self.state.next_ordinal))
+            self._keep("the curve archive", self._flush)
         self._unsaved_bytes += sum(len(message.payload) for message in messages)
         filling = self._unsaved_bytes > self._config.journal.max_bytes // (2 if self._hold.active else SAVES_PER_BOUND)
         due = not self._hold.active and self._is_due("snapshot", SNAPSHOT_S)
@@ -247,8 +260,13 @@ class Pipeline:
             return None  # the rows that are waiting do not depend on it; the next look at the journal says what it is
 
     def _commit(self, commit: Commit) -> int:
-        self._store.commit(commit)
+        with self._figures.step("commit"):
+            self._store.commit(commit)
         return commit.cursor
+
+    def _flush(self) -> None:
+        with self._figures.step("flush"):
+            self.archive.flush(self.state.next_ordinal)
 
     def _until_it_works(self, work: Callable[[], T], stop: threading.Event) -> T | None:
         """Do work, trying again until store and disk allow it; return None when told to stop before that."""
@@ -261,6 +279,8 @@ class Pipeline:
                     failed_at = time.monotonic()
                     what = "the store does not answer" if isinstance(error, StoreError) else "the disk takes nothing"
                     self._log.error("%s, trying again: %s", what, error)
+                self._figures.failed("store" if isinstance(error, StoreError) else "disk")
+                self._figures.write()
                 stop.wait(wait)
                 wait = min(2 * wait, RETRY_S[1])
             else:
@@ -286,6 +306,7 @@ class Pipeline:
             oldest_ns = reader.oldest_received_ns(self.state.cursor)
             report = self._progress.report(self._clock(), pending, oldest_ns)
             self._feed.publish(status, msgspec.json.encode(report))
+            self._figures.waits(oldest_ns)
 
     def _is_due(self, name: str, every_s: float) -> bool:
         now = time.monotonic()
@@ -307,7 +328,8 @@ class Pipeline:
             due = self._states
             self._commit(Commit(self.state.cursor, bodies=due.bodies, spots=due.spots, agvs=due.agvs))
             due.clear()
-        self.archive.flush(self.state.next_ordinal)
-        self.state.save(self._layout.state)
+        self._flush()
+        with self._figures.step("snapshot"):
+            self.state.save(self._layout.state)
         self._saved_cursor, self._unsaved_bytes = self.state.cursor, 0
         replace_file(self._layout.cursor, lambda path: path.write_text(f"{self._saved_cursor}\n", encoding="ascii"))

@@ -25,6 +25,7 @@ from services.backup import check_journal
 from services.backup_hold import BackupError
 from services.backup_manifest import CHUNK, FORMAT, LAYOUT, MAX_MANIFEST_BYTES, NAME, Manifest, Part, Version
 from services.config import Config
+from services.files import sync_folder
 from services.layout import DataLayout
 from services.locks import in_use
 from services.state import snapshot_cursor
@@ -75,7 +76,8 @@ def restore_backup(file: Path, config: Config, into: Path | None, say: Callable[
         for name in ("data", "accounts"):
             shutil.rmtree(staging / name, ignore_errors=True)
         staging.rmdir()
-        _sync(data)
+        for folder in (data, *(path for path in data.rglob("*") if path.is_dir())):
+            sync_folder(folder)
     except BaseException as error:
         shutil.rmtree(data if made else staging, ignore_errors=True)
         if isinstance(error, OSError):
@@ -98,13 +100,16 @@ def _unpack(file: Path, staging: Path) -> Manifest:
     """Unpack everything, compared with the manifest at its end."""
     found: dict[str, Part] = {}
     content = b""
-    with _readable(file), pa.input_stream(file, compression="zstd") as packed:
-        with tarfile.open(fileobj=packed, mode="r|") as tar:
-            for member in tar:
-                if member.name == NAME:
-                    content = _manifest_bytes(tar, member, file)
-                else:
-                    found[member.name] = _unpack_one(tar, _checked(member, found, file), staging)
+    with (
+        _readable(file),
+        pa.input_stream(file, compression="zstd") as packed,
+        tarfile.open(fileobj=packed, mode="r|") as tar,
+    ):
+        for member in tar:
+            if member.name == NAME:
+                content = _manifest_bytes(tar, member, file)
+            else:
+                found[member.name] = _unpack_one(tar, _checked(member, found, file), staging)
     if not content:
         raise BackupError(f"{file} is not whole: the manifest at its end is missing")
     manifest = _manifest(content, file)
@@ -207,12 +212,3 @@ def _readable(file: Path) -> Iterator[None]:
         if error.errno is not None:  # a disk's
             raise
         raise BackupError(f"{file} is no backup, or is damaged: {error}") from None
-
-
-def _sync(folder: Path) -> None:
-    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        opened = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)

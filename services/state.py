@@ -43,7 +43,6 @@ FIRST_KEPT = 3
 REMEMBER_AGV_MESSAGES = 100_000
 """Far more than a broker can have under way; a vehicle re-sends nothing by itself."""
 JUDGE = "judge"
-_log = logging.getLogger(__name__)
 _UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError, MemoryError,
     zipfile.BadZipFile, zlib.error, msgspec.DecodeError,
@@ -166,8 +165,6 @@ class PipelineState:
         if not path.exists():
             return state
         arrays, meta = _read(path)
-        if meta.layout < LAYOUT:
-            _keep_beside(path, meta.layout)
         if meta.layout >= FIRST_KEPT and meta.learn_n != config.judge.learn_n:
             raise StateError(
                 f"{path} was learnt with judge.learn_n = {meta.learn_n}; the settings say {config.judge.learn_n}. "
@@ -216,18 +213,19 @@ def _readable(path: Path) -> Iterator[None]:
         raise StateError(f"{path} is not a readable snapshot ({why}); move it away to learn anew") from None
 
 
-def _keep_beside(path: Path, layout: int) -> None:
-    """Keep an older snapshot under a name of its own, the oldest of that layout: the next one replaces it."""
+def keep_older(path: Path, log: logging.Logger) -> None:
+    """Before a pipeline writes its first snapshot over one of an older layout, keep that under a name of its own.
+
+    Raises `StateError`.
+    """
+    layout = _read(path)[1].layout if path.exists() else LAYOUT
+    if layout == LAYOUT:
+        return
     old = path.with_name(f"{path.name}.layout-{layout}")
-    with contextlib.suppress(FileExistsError):
+    with contextlib.suppress(FileExistsError):  # a pipeline that was killed before its first snapshot
         os.link(path, old)
-        _log.warning(
-            "%s is of layout %d and is brought up to date; the old one stays as %s%s",
-            path,
-            layout,
-            old.name,
-            "" if layout >= FIRST_KEPT else "; references are learnt anew, since curves are read otherwise now",
-        )
+    lost = "" if layout >= FIRST_KEPT else "; references are learnt anew, since curves are read otherwise now"
+    log.warning("%s is of layout %d and is brought up to date; the old one stays as %s%s", path, layout, old.name, lost)
 
 
 def wear_settings(config: Config) -> WearSettings:
@@ -247,6 +245,6 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], _Meta]:
         meta = msgspec.json.decode(arrays["meta"].tobytes(), type=_Meta)
     if meta.layout > LAYOUT:
         raise StateError(
-            f"{path} has layout {meta.layout}; this version of Lineside reads up to {LAYOUT}: install the newer one again"
+            f"{path} has layout {meta.layout}; this Lineside reads up to {LAYOUT}: install the newer one again"
         )
     return arrays, meta

@@ -77,7 +77,8 @@ class Supervisor:
             wait = process.wait_before_restart()
             if wait > 0:
                 continue
-            self._log.warning("%s ended with status %s; starting it again", worker.role, status)
+            about = {"worker": worker.role, "status": status}
+            self._log.warning("%s ended with status %s; starting it again", worker.role, status, extra=about)
             self._running[worker] = process.again(self._file)
 
     def watch(self, stop: threading.Event) -> None:

@@ -25,7 +25,7 @@ def main() -> None:
     """Run the role named on the command line with the job on standard input, until that ends or SIGTERM comes."""
     role = sys.argv[1]
     gc.set_threshold(GC_OBJECTS)
-    set_up_logging()
+    set_up_logging(role)
     log = logging.getLogger(f"lineside.{role}")
     job = sys.stdin.buffer.readline()
     stop = threading.Event()

@@ -102,8 +102,7 @@ def create_app(
         dependencies=[Depends(check_repeated), Depends(guard.check_change)],
         lifespan=lifespan,
     )
-    registry, durations = metrics.new_registry()
-    registry.register(metrics.StoreCollector(context, lambda: hub.clients, lambda: hub.connected))
+    registry, durations = metrics.new_registry(context, hub)
     app.state.context, app.state.hub, app.state.registry = context, hub, registry
     app.state.access = access
     routes = (

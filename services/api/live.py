@@ -22,7 +22,7 @@ from edge.broker_trouble import explain
 from edge.topics import ROOT
 from services.api.connecting import new_client
 from services.api.context import Context
-from services.api.outbox import Batch, Outbox, State
+from services.api.outbox import Batch, Dropped, Outbox, State
 from services.api.overview import rate_message, sources_message
 from services.broker_access import broker_settings
 from services.config import Broker
@@ -60,6 +60,7 @@ class Hub:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._outboxes: set[Outbox] = set()
+        self._dropped = Dropped()
         self._watched = asyncio.Event()
         self._welds: list[str] = []
         self._agvs: dict[str, str] = {}
@@ -70,6 +71,11 @@ class Hub:
     def clients(self) -> int:
         """How many browsers are connected."""
         return len(self._outboxes)
+
+    @property
+    def dropped(self) -> Dropped:
+        """What slow browsers missed, since the start."""
+        return sum((outbox.dropped for outbox in tuple(self._outboxes)), self._dropped)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -122,6 +128,7 @@ class Hub:
             yield outbox
         finally:
             self._outboxes.discard(outbox)
+            self._dropped += outbox.dropped
             if not self._outboxes:
                 self._watched.clear()
 

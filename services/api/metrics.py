@@ -1,9 +1,9 @@
-"""Prometheus metrics of this server and of the account it can read."""
+"""Prometheus metrics of this server, of the account it can read, and of the processes that work beside it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -11,31 +11,49 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge.figures import FigureFiles, ProcessFigures, figures_folder
 from services.api.context import Context
+from services.api.live import Hub
 from services.api.schemas import Account
 from services.api.wire import total_of
-from services.store.protocol import Filters, StoreError
-from services.store.schema import VERDICTS
+from services.layout import DataLayout
+from services.store.protocol import StoreError
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 NO_ROUTE = "(none)"
 
 
-class StoreCollector(Collector):
-    """Reads the account and the verdicts from the store when it is asked."""
+class LiveCollector(Collector):
+    """The live feed of this server."""
 
-    def __init__(self, context: Context, clients: Callable[[], int], connected: Callable[[], bool]) -> None:
-        self._context, self._clients, self._connected = context, clients, connected
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield who listens, and what they missed."""
+        yield GaugeMetricFamily("lineside_live_clients", "Browsers on the live feed.", self._hub.clients)
+        yield GaugeMetricFamily(
+            "lineside_live_connected", "1 while the live feed hears the broker.", int(self._hub.connected)
+        )
+        missed = CounterMetricFamily(
+            "lineside_live_missed", "Items that were not sent to a browser too slow to take them.", labels=["kind"]
+        )
+        dropped = self._hub.dropped
+        for kind, value in (("welds", dropped.welds), ("signals", dropped.signals)):
+            missed.add_metric([kind], value)
+        yield missed
+
+
+class StoreCollector(Collector):
+    """Reads the account from the store when it is asked: a row a source, however many welds there are."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def collect(self) -> Iterator[Metric]:
         """Yield what the store says; when it says nothing, only that it is down."""
-        yield GaugeMetricFamily("lineside_live_clients", "Browsers on the live feed.", self._clients())
-        yield GaugeMetricFamily(
-            "lineside_live_connected", "1 while the live feed hears the broker.", int(self._connected())
-        )
         try:
             at_ns, sources = self._context.store.sources()
-            verdicts = self._context.store.tally(Filters()).to_pylist()[0]
         except StoreError:
             yield GaugeMetricFamily("lineside_store_up", "1 while the store answers.", 0)
             return
@@ -52,15 +70,15 @@ class StoreCollector(Collector):
         yield items
         yield GaugeMetricFamily("lineside_items_pending", "Items received and not yet committed.", total.pending)
         yield GaugeMetricFamily("lineside_account_time_seconds", "When the account was taken.", at_ns / 1e9)
-        welds = CounterMetricFamily("lineside_welds", "Welds judged, by verdict.", labels=["verdict"])
-        for verdict in VERDICTS:
-            welds.add_metric([verdict], verdicts[verdict])
-        yield welds
 
 
-def new_registry() -> tuple[CollectorRegistry, Histogram]:
-    """Return a registry of its own with the process's metrics, and the histogram of request durations in it."""
+def new_registry(context: Context, hub: Hub) -> tuple[CollectorRegistry, Histogram]:
+    """Return a registry with everything that `/metrics` shows, and the histogram of request durations in it."""
     registry = CollectorRegistry()
+    registry.register(StoreCollector(context))
+    registry.register(LiveCollector(hub))
+    journal = DataLayout(context.config.data).journal
+    registry.register(FigureFiles(figures_folder(journal), own=[ProcessFigures("server")]))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

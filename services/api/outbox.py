@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 MAX_WAITING_WELDS = 2000
@@ -24,6 +25,17 @@ class Batch:
         self.text = f'{{"type":"{kind}","items":[{",".join(items)}]}}'
 
 
+@dataclass(slots=True)
+class Dropped:
+    """How much was ever left out."""
+
+    welds: int = 0
+    signals: int = 0
+
+    def __add__(self, other: Dropped) -> Dropped:
+        return Dropped(self.welds + other.welds, self.signals + other.signals)
+
+
 class Outbox:
     """The messages that one browser has not had yet. Used in the event loop only.
 
@@ -39,6 +51,7 @@ class Outbox:
         self._missed = 0
         self._signals: deque[str] = deque()
         self._missed_signals = 0
+        self.dropped = Dropped()
         self._agvs: dict[str, str] = {}
         self._agv_batch: Batch | None = None
 
@@ -56,6 +69,7 @@ class Outbox:
             surplus = min(self._waiting - MAX_WAITING_WELDS, len(oldest.items))
             self._waiting -= surplus
             self._missed += surplus
+            self.dropped.welds += surplus
             if surplus < len(oldest.items):
                 self._welds.appendleft(Batch("welds", oldest.items[surplus:]))
         self._filled.set()
@@ -66,6 +80,7 @@ class Outbox:
         while len(self._signals) > MAX_WAITING_SIGNALS:
             self._signals.popleft()
             self._missed_signals += 1
+            self.dropped.signals += 1
         self._filled.set()
 
     def put_agvs(self, agvs: Mapping[str, str], batch: Batch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from edge.collector_status import read_status, status_path
 from edge.findings import Finding

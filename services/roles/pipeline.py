@@ -21,7 +21,7 @@ def run(job: bytes, stop: threading.Event, log: logging.Logger) -> None:
     store = open_store(config.store, config.data)
     feed = MqttFeed(broker_settings(config.broker, "pipeline"), log)
     try:
-        Pipeline(config, read_plant(config), store, feed, log).run(stop)
+        Pipeline(config, read_plant(config), store, feed, log, own_process=True).run(stop)
     finally:
         feed.close()
         store.close()

@@ -89,7 +89,7 @@ def _add(parent: Any, key: Any, random: Random) -> None:
 
 def _nudge(parent: Any, key: Any, random: Random) -> None:
     value = parent[key]
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 2**70:
         parent[key] = _scalar(random)
     else:
         parent[key] = random.choice((value + 1, value - 1, -value, value * 10**6, value // 3, str(value)))

@@ -193,6 +193,25 @@ def test_grafana_reads_its_provisioning_where_it_is_mounted() -> None:
     assert source["secureJsonData"]["token"].removeprefix("$") in SERVICES["grafana"]["environment"]
 
 
+def test_prometheus_scrapes_the_web_server_and_grafana_asks_prometheus() -> None:
+    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text(encoding="utf-8"))[
+        "datasources"
+    ]
+    assert source["url"] == "http://prometheus:9090"
+    board = json.loads((GRAFANA / "dashboards/prometheus/processes.json").read_text(encoding="utf-8"))
+    targets = [target for panel in board["panels"] for target in panel["targets"]]
+    assert {target["datasource"]["uid"] for target in targets} == {source["uid"]}
+    assert board["uid"] not in {json.loads(path.read_text(encoding="utf-8"))["uid"] for path in DASHBOARDS}
+    folder, read_only = mounts("prometheus")["/etc/prometheus"]
+    assert read_only
+    scraped = yaml.safe_load((ROOT / folder / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    (target,) = scraped[0]["static_configs"][0]["targets"]
+    host, port = target.split(":")
+    assert SERVICES[host]["ports"][0].endswith(f":{port}")
+    token = scraped[0]["authorization"]["credentials_file"]
+    assert f"/{token}" in (ROOT / folder / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
 def test_the_dashboards_are_whole() -> None:
     assert {path.stem for path in DASHBOARDS} == {"itself", "quality", "spot"}
     boards = [json.loads(path.read_text(encoding="utf-8")) for path in DASHBOARDS]

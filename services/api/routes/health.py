@@ -81,6 +81,6 @@ def _not_ready(part: str, detail: str) -> ProblemError:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Exposition format."}},
 )
 def read_metrics(request: Request) -> Response:
-    """Give the account, verdicts, live pages and request durations."""
+    """Give the account, requests and live pages, and what collector and pipeline measure of themselves."""
     registry: CollectorRegistry = request.app.state.registry
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 
+from services.files import replace_durably
 from services.store.duck import sql
 from services.store.protocol import StoreError
 
@@ -32,7 +33,7 @@ def layout_of(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         [(layout,)] = connection.execute(sql.GET_LAYOUT).fetchall()
         if layout > LAYOUT:
             raise StoreError(
-                f"{path} has layout {layout}; this version of Lineside reads up to {LAYOUT}: install the newer one again"
+                f"{path} has layout {layout}; this Lineside reads up to {LAYOUT}: install the newer one again"
             )
         return int(layout)
     welds = _columns(connection, sql.WELD.name)
@@ -70,16 +71,9 @@ def rebuild(path: Path, layout: int) -> Path:
         database.commit()
         database.execute("DETACH old")
         database.execute("CHECKPOINT")
-    with fresh.open("rb") as stream:
-        os.fsync(stream.fileno())
     old.unlink(missing_ok=True)
     os.link(path, old)
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_durably(fresh, path)
     return old
 
 

@@ -195,7 +195,7 @@ class DuckStore:
             if layout == 1 and not self._read_only:
                 database.close()
                 old = layouts.rebuild(self._path, layout)
-                _log.warning("%s was of layout %d and is brought up to date; the old one is %s", self._path, layout, old)
+                _log.warning("%s was of layout %d and is brought up to date; the old one: %s", self._path, layout, old)
                 database = duckdb.connect(self._path)
             if not self._read_only:
                 database.execute(sql.CHECKPOINT)

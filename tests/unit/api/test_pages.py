@@ -193,10 +193,9 @@ def test_metrics(shop: Shop) -> None:
     for kind in ("received", "stored", "rejected", "duplicate"):
         assert metrics[f'lineside_items_total{{kind="{kind}"}}'] == total[kind]
     assert metrics["lineside_items_pending"] == total["pending"]
-    for verdict in ("ok", "defect", "unjudged"):
-        expected = len([row for row in shop.welds if row["verdict"] == verdict])
-        assert metrics[f'lineside_welds_total{{verdict="{verdict}"}}'] == expected
     assert metrics["lineside_live_clients"] == 0
+    assert metrics['lineside_live_missed_total{kind="welds"}'] == 0
+    assert metrics['lineside_process_resident_memory_bytes{process="server"}'] > 2**20
     route = 'route="/api/v1/spots/{spot:path}"'
     assert metrics[f'lineside_http_request_seconds_count{{{route},status="200"}}'] == 1
     assert metrics[f'lineside_http_request_seconds_count{{{route},status="404"}}'] == 1
