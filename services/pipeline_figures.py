@@ -103,7 +103,7 @@ class PipelineFigures:
         self._oldest_ns = None
 
     def write(self) -> None:
-        """Write the file, at most once a second."""
+        """Write the file, unless that was done just now."""
         self._file.write()
 
     def _lag_s(self) -> float:

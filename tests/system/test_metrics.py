@@ -59,7 +59,7 @@ def test_figures_follow_the_processes(tmp_path: Path) -> None:
         device.start()
         wait_until(lambda: device.acked >= len(load), 60, "the load")
         wait_until(lambda: plant.resting(plant.account()) > 0, 60, "rest")
-        time.sleep(2.2)
+        time.sleep(4.2)
         first = figures(plant)
         account = plant.account()
         assert account is not None
@@ -104,6 +104,14 @@ def test_figures_follow_the_processes(tmp_path: Path) -> None:
         plant.send("collector", signal.SIGCONT)
         wait_until(lambda: figures(plant)[down] == 1, 30, "the collector being back")
         assert plant.pids("collector") == [collector]
+        plant.stop()
+        lines = [json.loads(line) for line in plant.log().splitlines()]
+        for line in lines:
+            assert {"timestamp", "level", "logger", "process", "event"} <= line.keys(), line
+        assert {line["process"] for line in lines} <= {"supervisor", "collector", "server"}
+        connected = [line for line in lines if line["event"].startswith("connected to")]
+        assert [line["broker"] for line in connected] == 2 * [f"127.0.0.1:{plant.to_broker.port}"]
+        assert len(lines) < 40, "none per message"
     finally:
         device.close()
         plant.close()
