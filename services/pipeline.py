@@ -177,7 +177,7 @@ class Pipeline:
             self._moved.update(outcome.agvs)
             self._states.add(outcome)
             self._progress.add(outcome)
-        account = self._is_due("account", ACCOUNT_S)
+        account = self._is_due("account", ACCOUNT_S) or self._states.urgent
         if messages or account:
             commit = self._commit_of(outcome, reader if account else None)
             if self._until_it_works(lambda: self._commit(commit), stop) is None:
