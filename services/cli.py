@@ -18,7 +18,8 @@ from rich.console import Console
 from edge.settings import SettingsError
 from services import cli_backup, cli_doctor, cli_user
 from services.broker_access import broker_at, broker_settings
-from services.config import Broker, Config, load_config
+from services.cli_options import ConfigOption, JsonOption, read_config
+from services.config import Broker, Config
 from services.errors import OperatorError
 from services.layout import DataLayout
 from services.supervisor import Supervisor
@@ -40,14 +41,6 @@ app.add_typer(cli_user.tokens)
 app.command()(cli_doctor.doctor)
 app.command()(cli_backup.backup)
 app.command()(cli_backup.restore)
-DEFAULT_CONFIG = Path("lineside.toml")
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", help="Settings file; without it ./lineside.toml when there is one.", show_default=False
-    ),
-]
 BrokerOption = Annotated[
     str,
     typer.Option(
@@ -59,7 +52,6 @@ LogFormatOption = Annotated[
     Literal["auto", "json", "text", ""],
     typer.Option(help="auto, json or text, instead of the settings' log.format.", show_default=False, metavar="FORMAT"),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print for machines.")]
 
 
 def main() -> None:
@@ -77,13 +69,6 @@ def stop_on_signal() -> threading.Event:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
     return stop
-
-
-def read_config(path: Path | None) -> Config:
-    """Return the settings of the file named, or of ./lineside.toml when there is one, or the defaults."""
-    if path is None and DEFAULT_CONFIG.exists():
-        path = DEFAULT_CONFIG
-    return load_config(path)
 
 
 @app.command()

@@ -6,19 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
-from services.config import Config, load_config
-
-DEFAULT_CONFIG = Path("lineside.toml")
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="Settings file; without it ./lineside.toml.", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print for machines.")]
+from services.cli_options import ConfigOption, JsonOption, config_path, read_config
 
 
 def backup(
@@ -38,7 +29,8 @@ def backup(
     """
     from services.backup import write_backup  # noqa: PLC0415 - `lineside --help` stays quick
 
-    path, settings = _settings(config, data)
+    settings = read_config(config, data)
+    path = config_path(config) if data is None else config
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with console.status("") as status:
 
@@ -72,7 +64,7 @@ def restore(
     """Make a data folder from a backup, checked file by file; nothing that is there is written over."""
     from services.restore import restore_backup  # noqa: PLC0415
 
-    _, settings = _settings(config, None)
+    settings = read_config(config)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with console.status("") as status:
         restored = restore_backup(file, settings, into, lambda text: status.update(f"{text} …"))
@@ -92,10 +84,3 @@ def restore(
         print(f"settings and plant, to compare: {restored.settings}")  # noqa: T201
     for text in manifest.left_out:
         console.print(f"was not in the backup: {text}", style="yellow", markup=False)
-
-
-def _settings(path: Path | None, data: Path | None) -> tuple[Path | None, Config]:
-    if path is None and data is None and DEFAULT_CONFIG.exists():
-        path = DEFAULT_CONFIG
-    settings = load_config(path)
-    return path, settings if data is None else msgspec.structs.replace(settings, data_dir=str(data))

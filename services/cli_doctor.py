@@ -12,22 +12,18 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.findings import Finding, Level
+from services.cli_options import ConfigOption, JsonOption, config_path
 
 STYLES: dict[Level, str] = {"fine": "green", "unknown": "cyan", "warning": "yellow", "wrong": "bold red"}
 
 
 def doctor(
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", "-c", help="Settings file; without it ./lineside.toml when there is one.", show_default=False
-        ),
-    ] = None,
+    config: ConfigOption = None,
     mosquitto_conf: Annotated[
         Path | None,
         typer.Option(help="The broker's settings file, when it does not run on this machine.", exists=True),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print for machines.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check settings, clock, disk, broker, store and page, and say what to do about each finding. Changes nothing.
 
@@ -35,11 +31,11 @@ def doctor(
     """
     from services.doctor.examination import examine  # noqa: PLC0415 - `lineside --help` stays quick
 
-    default = Path("lineside.toml")
-    path = default if config is None and default.exists() else config
     console = Console(stderr=True)
     with console.status("") as status:
-        findings = list(examine(path, mosquitto_conf, lambda name: status.update(f"looking at {name} …")))
+        findings = list(
+            examine(config_path(config), mosquitto_conf, lambda name: status.update(f"looking at {name} …"))
+        )
     if as_json:
         print(msgspec.json.encode({"findings": findings}).decode())  # noqa: T201 - the output that was asked for
     else:

@@ -10,29 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from services.accounts.accounts import Accounts
 from services.accounts.model import Caller, Role
-from services.config import Config, load_config
+from services.cli_options import ConfigOption, JsonOption, read_config
 from services.times import rfc3339
 
 users = typer.Typer(name="user", help="Who may use the page and the API, and as what.", no_args_is_help=True)
 tokens = typer.Typer(name="token", help="Keys of machines for the API.", no_args_is_help=True)
 DAY_NS = 86_400 * 10**9
-DEFAULT_CONFIG = Path("lineside.toml")
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="The server's settings file; without it ./lineside.toml.", show_default=False),
-]
 DataOption = Annotated[
     Path | None, typer.Option(help="The server's data folder, instead of the settings'.", show_default=False)
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print for machines.")]
 NameArgument = Annotated[str, typer.Argument(help="The name, as it is typed at the login.", show_default=False)]
 RoleOption = Annotated[
     Role,
@@ -47,12 +40,7 @@ RoleOption = Annotated[
 @contextmanager
 def _accounts(config: Path | None, data: Path | None) -> Iterator[tuple[Accounts, Caller]]:
     """Give the accounts, and who changes them: whoever has this command line."""
-    if config is None and data is None and DEFAULT_CONFIG.exists():
-        config = DEFAULT_CONFIG
-    settings: Config = load_config(config)
-    if data is not None:
-        settings = msgspec.structs.replace(settings, data_dir=str(data))
-    accounts = Accounts(settings)
+    accounts = Accounts(read_config(config, data))
     try:
         yield accounts, Caller("shell", getpass.getuser(), None, "")
     finally:

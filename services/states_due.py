@@ -51,8 +51,11 @@ class StatesDue:
 
     def _note(self, names: Iterable[tuple[str, str]]) -> None:
         new = set(names) - self._known
-        self.urgent |= bool(new)
-        self._known = new if len(self._known) > MAX_KNOWN else self._known | new
+        if new:
+            self.urgent = True
+            if len(self._known) > MAX_KNOWN:
+                self._known.clear()
+            self._known |= new
 
     @property
     def spots(self) -> pa.Table:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -226,22 +227,26 @@ def _file(payload: bytes, suffix: str, read: Callable[[Path], object], refused: 
             _must(file.name in str(error), error)
 
 
-def a_parquet() -> bytes:
-    """Return a small file for `lineside backtest`."""
-    import pyarrow as pa  # noqa: PLC0415 - of this sample only
-
-    curve = [[8.0, 9.0, 8.5]] * 3
+def recorded(**changes: Any) -> pa.Table:
+    """Return three recorded welds as `lineside backtest` reads them; a change to None leaves the column out."""
+    curve = pa.array([[8.0, 9.0, 8.5]] * 3, pa.list_(pa.float32()))
     columns = {
         "weld_id": ["a", "b", "c"],
         "spot": ["s"] * 3,
         "program": ["p"] * 3,
-        "time_ns": pa.array([1, 2, 3], pa.int64()),
-        "dt_us": pa.array([1000] * 3, pa.int64()),
-        "current_ka": pa.array(curve, pa.list_(pa.float32())),
-        "voltage_v": pa.array(curve, pa.list_(pa.float32())),
+        "time_ns": [1, 2, 3],
+        "dt_us": [1000] * 3,
+        "current_ka": curve,
+        "voltage_v": curve,
+        **changes,
     }
+    return pa.table({name: column for name, column in columns.items() if column is not None})
+
+
+def a_parquet() -> bytes:
+    """Return a small file for `lineside backtest`."""
     out = io.BytesIO()
-    pq.write_table(pa.table(columns), out, compression="zstd")
+    pq.write_table(recorded(), out, compression="zstd")
     return out.getvalue()
 
 

@@ -22,25 +22,10 @@ from services.backtest import BacktestError, judge_table, read_welds
 from services.config import Config
 from services.models_registry import ModelFileError
 from services.state import PipelineState, StateError, load_for_reading
+from tests.fuzz.properties import recorded
 
 FLOATS = pa.list_(pa.float32())
 NAN, INF = float("nan"), float("inf")
-
-
-def recorded(**changes: Any) -> pa.Table:
-    """Return three recorded welds; a change to None leaves the column out."""
-    curve = pa.array([[8.0, 9.0, 8.5]] * 3, FLOATS)
-    columns = {
-        "weld_id": ["a", "b", "c"],
-        "spot": ["s"] * 3,
-        "program": ["p"] * 3,
-        "time_ns": pa.array([1, 2, 3], pa.int64()),
-        "dt_us": pa.array([1000] * 3, pa.int64()),
-        "current_ka": curve,
-        "voltage_v": curve,
-        **changes,
-    }
-    return pa.table({name: column for name, column in columns.items() if column is not None})
 
 
 @pytest.mark.parametrize(
