@@ -40,6 +40,10 @@ QUERY_SHARE = 5
 """A query is not repeated before this many times as long as it took, so that it never keeps a store busy."""
 RETRY_S = (0.5, 10.0)
 """First and longest wait before the broker is tried again."""
+FOLLOW_S = 2.0
+"""A page whose broker takes longer than this to begin sending verdicts is greeted before."""
+LINGER_S = 5.0
+"""Verdicts are sent on for so long after the last page was closed: it may just be loaded anew."""
 SEND_S = 30.0
 """A browser that takes nothing for this long is gone."""
 MAX_CLIENTS = 256
@@ -61,7 +65,8 @@ class Hub:
         self._context = context
         self._outboxes: set[Outbox] = set()
         self._dropped = Dropped()
-        self._watched = asyncio.Event()
+        self._watched, self._unwatched = asyncio.Event(), asyncio.Event()
+        self._followed = asyncio.Event()
         self._welds: list[str] = []
         self._agvs: dict[str, str] = {}
         self.connected = False
@@ -103,6 +108,9 @@ class Hub:
         await socket.accept()
         hello = {"type": "hello", "server_time": rfc3339(self._context.clock()), "version": VERSION}
         with self._attached() as outbox:
+            with suppress(TimeoutError):  # the greeting says that from now on nothing is missed
+                async with asyncio.timeout(FOLLOW_S):
+                    await self._followed.wait()
             pump = asyncio.create_task(_pump(socket, outbox, msgspec.json.encode(hello).decode()))
             listen = asyncio.create_task(_until_closed(socket))
             ended = asyncio.create_task(until_ended())
@@ -124,6 +132,7 @@ class Hub:
         outbox = Outbox()
         self._outboxes.add(outbox)
         self._watched.set()
+        self._unwatched.clear()
         try:
             yield outbox
         finally:
@@ -131,33 +140,50 @@ class Hub:
             self._dropped += outbox.dropped
             if not self._outboxes:
                 self._watched.clear()
+                self._unwatched.set()
 
     async def _listen(self, broker: Broker) -> None:
         """Receive from the broker, for ever; while it is away the rest goes on."""
         wait = RETRY_S[0]
         while True:
             try:
-                async with new_client(broker, "live") as client:
-                    await client.subscribe([(VERDICTS, 1), (STATUS, 1)])
+                async with new_client(broker, "live") as client, asyncio.TaskGroup() as group:
+                    await client.subscribe(STATUS, 1)
+                    group.create_task(self._follow(client))
                     self.connected, wait = True, RETRY_S[0]
                     _log.info("live feed: listening at %s:%d", broker.host, broker.port)
                     async for message in client.messages:
                         self._take(str(message.topic), message.payload)
-            except (aiomqtt.MqttError, OSError) as error:
+            except* (aiomqtt.MqttError, OSError) as failed:
                 if self.connected or wait == RETRY_S[0]:
-                    _log.warning("live feed: %s; trying again", explain(error, broker_settings(broker, "live")))
+                    why = explain(_first(failed), broker_settings(broker, "live"))
+                    _log.warning("live feed: %s; trying again", why)
             finally:
                 self.connected = False
             await asyncio.sleep(wait)
             wait = min(2 * wait, RETRY_S[1])
 
+    async def _follow(self, client: aiomqtt.Client) -> None:
+        """Have the broker send verdicts while someone looks: at a full line's rate nobody else should pay for them."""
+        try:
+            while True:
+                await self._watched.wait()
+                await client.subscribe(VERDICTS, 1)
+                self._followed.set()
+                await self._unwatched.wait()
+                await asyncio.sleep(LINGER_S)
+                if not self._outboxes:
+                    self._followed.clear()
+                    await client.unsubscribe(VERDICTS)
+        finally:
+            self._followed.clear()
+
     def _take(self, topic: str, payload: object) -> None:
         data = payload if isinstance(payload, bytes) else b""
         try:
             if topic.endswith("/verdict"):
-                items = _objects(data)
                 if self._outboxes:
-                    self._welds.extend(items)
+                    self._welds += _objects(data)
             else:
                 self._take_status(data)
         except (msgspec.MsgspecError, ValueError) as error:
@@ -219,6 +245,12 @@ class Hub:
                 failing = True
             took = time.monotonic() - started
             await asyncio.sleep(max(every_s, QUERY_SHARE * took) - took)
+
+
+def _first(failed: BaseExceptionGroup[Exception]) -> Exception:
+    """Return the first of what failed together."""
+    error = failed.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _objects(payload: bytes) -> list[str]:

@@ -314,3 +314,28 @@ def test_agvs_are_shown_alike_by_rest_and_feed(server: Server, shop: Shop) -> No
     listed = httpx.get(f"http://127.0.0.1:{server.port}/api/v1/agvs").json()
     assert len(listed) == len(AGVS)
     assert set(listed[0]) - {"id", "time", "errors"} == set(schema.AGV.names) - {"agv", "time_ns", "errors"}
+
+
+def test_the_broker_sends_verdicts_only_while_a_page_looks(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_publisher: Callable[[int], Publisher]
+) -> None:
+    monkeypatch.setattr("services.api.live.LINGER_S", 0.1)
+    broker = Mosquitto(tmp_path / "broker", "log_type subscribe\nlog_type unsubscribe\n")
+    broker.start()
+    running = Server(shop, broker.port)
+
+    log = broker.folder / "mosquitto.log"
+    try:
+        wait_until(running.is_listening, 10, "the feed's subscription")
+        assert "verdict" not in log.read_text(encoding="utf-8")
+        publisher = make_publisher(broker.port)
+        for round_ in range(2):
+            with running.open() as client:
+                assert json.loads(client.recv(timeout=5))["type"] == "hello"
+                publisher.publish(TOPIC, welds(round_, round_ + 1))  # after the greeting nothing is missed
+                assert [item["id"] for item in next_of(client, "welds")["items"]] == [f"live-{round_}"]
+            told = 2 * (round_ + 1)  # a line as it begins, one as it ends
+            wait_until(lambda n=told: log.read_text(encoding="utf-8").count("verdict") == n, 10, "the end")
+    finally:
+        running.stop()
+        broker.kill()
