@@ -8,6 +8,7 @@ The simulator's labels travel under `lineside-truth/v1/...`, which no collector 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 ROOT = "lineside/v1"
 TRUTH_ROOT = "lineside-truth/v1"
@@ -23,6 +24,8 @@ CROWDED = "(too many sources)"
 """The source under which messages of new sources are counted once there are as many as are taken."""
 MAX_LEVEL = 128
 """Characters of one level of a topic."""
+ROUTES = 4096
+"""Topics whose route is remembered: a plant's are few, and each message has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def is_own_output(topic: str) -> bool:
     return topic.startswith(ROOT + "/") and topic.rsplit("/", 1)[-1] in OUT_STREAMS
 
 
+@lru_cache(maxsize=ROUTES)
 def route(topic: str) -> Route:
     """Read a topic.
 

@@ -50,8 +50,10 @@ from services.store.protocol import Commit, Store, StoreError
 MAX_MESSAGES = 8000
 MAX_BYTES = 16 * 2**20
 """Bounds of one batch: large enough to judge fast, small enough to commit often."""
-PAUSE_S = 0.1
-"""Between two looks at a journal with little in it: a verdict is seen within a few of these."""
+PAUSE_S = (0.1, 0.3)
+"""Shortest and longest time from one look at a journal with little in it to the next: a verdict is seen soon after."""
+REST = 4
+"""A look comes at least this many times as late as the last one took: a batch costs much, a weld more in it little."""
 ACCOUNT_S = 1.0
 FLUSH_S = 1.0
 SNAPSHOT_S = 60.0
@@ -124,7 +126,7 @@ class Pipeline:
                     log = self._log.info if isinstance(error, JournalMissing) else self._log.error
                     log("waiting for the collector: %s", error)
                     told = str(error)
-                stop.wait(PAUSE_S)
+                stop.wait(PAUSE_S[0])
         self._hold.end("Lineside stops")
         self._keep("the snapshot", self._save_what_is_stored)
 
@@ -135,7 +137,8 @@ class Pipeline:
             self._hold.look(self._save, lambda: self.state.cursor)
             busy = self._step(reader, stop)
             if not busy:
-                stop.wait(max(0.0, PAUSE_S - (time.monotonic() - started)))
+                took = time.monotonic() - started
+                stop.wait(max(0.0, min(max(PAUSE_S[0], REST * took), PAUSE_S[1]) - took))
 
     def _replay(self, reader: JournalReader, stop: threading.Event) -> None:
         """Bring the state to where the store is; its rows are there already."""

@@ -70,6 +70,11 @@ class Influxd:
     def org_id(self) -> str:
         return str(self.api("GET", f"orgs?org={ORG}").json()["orgs"][0]["id"])
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill the server as a power cut would."""
         if self._process is not None:

@@ -25,14 +25,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(holds: Callable[[], Any], seconds: float, what: str) -> Any:
+def wait_until(holds: Callable[[], Any], seconds: float, what: str, every_s: float = 0.1) -> Any:
     """Return what `holds` returns as soon as that is true."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         found = holds()
         if found:
             return found
-        time.sleep(0.1)
+        time.sleep(every_s)
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 

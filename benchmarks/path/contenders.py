@@ -62,8 +62,11 @@ class Contender(ABC):
 
     def cpu_s(self) -> float:
         """Return the processor time of all its processes so far, s."""
-        times = [process.cpu_times() for process in self._processes()]
-        return sum(time.user + time.system for time in times)
+        return sum(map(_cpu_s, self._processes()))
+
+    def store_cpu_s(self) -> float:
+        """Return the processor time of a store that is a process of its own so far, s."""
+        return 0.0
 
     def stop(self) -> None:
         """End all its processes."""
@@ -121,14 +124,26 @@ class OverDuckDB(Contender):
             return int(json.load(answer)["total"]["stored"])
 
 
-class OverInfluxDB(Contender):
+class WithInfluxDB(Contender):
+    """Writes to an influxd that runs already."""
+
+    def __init__(self, folder: Path, influxd: Influxd) -> None:
+        super().__init__(folder)
+        self._influxd = influxd
+
+    def store_cpu_s(self) -> float:
+        """Return the processor time of influxd so far, s."""
+        return _cpu_s(psutil.Process(self._influxd.pid))
+
+
+class OverInfluxDB(WithInfluxDB):
     """`lineside edge`."""
 
     name = "Lineside over InfluxDB"
 
     def __init__(self, folder: Path, broker_port: int, influxd: Influxd) -> None:
-        super().__init__(folder)
-        self._broker_port, self._influxd = broker_port, influxd
+        super().__init__(folder, influxd)
+        self._broker_port = broker_port
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "services.cli", "edge"]
@@ -157,14 +172,14 @@ class OverInfluxDB(Contender):
         return count_influx(self._influxd, self.bucket, "weld")
 
 
-class Plain(Contender):
+class Plain(WithInfluxDB):
     """What one would write first in Python: see `benchmarks.path.plain`."""
 
     name = "plain Python"
 
     def __init__(self, folder: Path, broker_port: int, influxd: Influxd) -> None:
-        super().__init__(folder)
-        self._broker_port, self._influxd, self._bucket = broker_port, influxd, new_bucket(influxd)
+        super().__init__(folder, influxd)
+        self._broker_port, self._bucket = broker_port, new_bucket(influxd)
 
     def command(self) -> list[str]:
         return [sys.executable, str(HERE / "plain.py"), str(self._broker_port), self._influxd.url, ORG, self._bucket]
@@ -179,14 +194,14 @@ class Plain(Contender):
         return count_influx(self._influxd, self._bucket, "plain")
 
 
-class NodeRed(Contender):
+class NodeRed(WithInfluxDB):
     """A Node-RED flow: decode, twelve features, line protocol, one write a second. See `node_red_flow.json`."""
 
     name = "Node-RED"
 
     def __init__(self, folder: Path, broker_port: int, influxd: Influxd) -> None:
-        super().__init__(folder)
-        self._influxd, self._bucket = influxd, new_bucket(influxd)
+        super().__init__(folder, influxd)
+        self._bucket = new_bucket(influxd)
         flow = (HERE / "node_red_flow.json").read_text(encoding="utf-8")
         url = f"{influxd.url}/api/v2/write?org={ORG}&bucket={self._bucket}&precision=ns"
         for name, value in {"BROKER_PORT": str(broker_port), "WRITE_URL": url, "TOKEN": TOKEN}.items():
@@ -213,6 +228,11 @@ class NodeRed(Contender):
 
     def stored(self) -> int:
         return count_influx(self._influxd, self._bucket, "nodered")
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def new_bucket(influxd: Influxd) -> str:
