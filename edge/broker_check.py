@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +34,7 @@ from edge.topics import ROOT
 ANSWER_S = 5.0
 SEND_S = 20.0
 QUIET_S = 3.0
-"""A session to which nothing came for so long has got all there is."""
+"""A session to which nothing came for so long, and whose broker answers, has got all there is."""
 TOPIC = f"{ROOT}/_/_/_/_/status"
 """Of our own outputs, so that no collector takes a probe for data and nobody's ACL needs a line more."""
 NEVER = 0xFFFFFFFF
@@ -175,15 +178,19 @@ def judge_limits(limits: dict[str, int], wants: Wants) -> Iterator[Finding]:
 def _probe(broker: BrokerSettings, sizes: list[int]) -> Iterator[Finding]:
     """Let a session leave, publish for it messages of these sizes, let it come back, and compare."""
     session = replace(broker, client_id=f"{broker.client_id}-probe")
-    sender = _Peer(replace(broker, client_id=""), keep=False)
+    by, end = session.client_id, f"{session.client_id}-end"
+    sender = _Peer(replace(broker, client_id=""), end, keep=False)
     try:
         sender.connect()
-        peer = _Peer(session, keep=True)
+        peer = _Peer(session, by, keep=True)
         peer.connect()
-        peer.subscribe(TOPIC)
-        sender.send(session.client_id, [0])
+        peer.subscribe()
+        sender.send(by, [0])
         heard = peer.wait_for(1)
         peer.leave()
+        if not heard and not peer.answered:
+            yield SLOW
+            return
         if not heard:
             yield Finding(
                 "unknown",
@@ -192,18 +199,30 @@ def _probe(broker: BrokerSettings, sizes: list[int]) -> Iterator[Finding]:
                 "let it write and read there, as deploy/mosquitto/acl does",
             )
             return
-        sent = sender.send(session.client_id, sizes)
-        back = _Peer(session, keep=True)
+        sent = sender.send(by, sizes)
+        # A broker may acknowledge before it hands on; what comes later on the same topic is handed on later.
+        sender.subscribe()
+        sender.send(end, [0])
+        sender.wait_for(1)
+        back = _Peer(session, by, keep=True)
         back.connect()
         back.wait_for(sent)
         back.leave()
         yield from _judge_probe(back, sent, sizes)
     finally:
         sender.leave()
-        last = _Peer(session, keep=False)  # without a session: what the broker kept under this name is dropped
+        last = _Peer(session, by, keep=False)  # without a session: what the broker kept under this name is dropped
         with contextlib.suppress(OSError):
             last.connect()
         last.leave()
+
+
+SLOW = Finding(
+    "warning",
+    "broker",
+    f"it answers so slowly that within {SEND_S:.0f} s nobody can tell what it keeps",
+    "see what holds up the broker or the network to it, and ask again",
+)
 
 
 def _judge_probe(back: _Peer, sent: int, sizes: list[int]) -> Iterator[Finding]:
@@ -216,6 +235,8 @@ def _judge_probe(back: _Peer, sent: int, sizes: list[int]) -> Iterator[Finding]:
     elif sent < len(sizes):
         what = f"it acknowledged {sent:,} of {len(sizes):,} messages ({told}) within {SEND_S:.0f} s"
         yield Finding("warning", "broker", what, "its log says why; on a slow disk it may be its autosave")
+    elif len(back.came) < len(sizes) and not back.answered:
+        yield SLOW
     elif len(back.came) < len(sizes) and small == sizes.count(0) and not large:
         what = f"it acknowledged a message of {largest:,} bytes and dropped it"
         yield Finding("wrong", "broker", what, "write `message_size_limit 0` and `max_queued_bytes 0`")
@@ -227,16 +248,23 @@ def _judge_probe(back: _Peer, sent: int, sizes: list[int]) -> Iterator[Finding]:
         yield Finding("fine", "broker", f"it kept {told} for a session that was away")
 
 
-class _Peer:
-    """One connection, with what came."""
+def _head(by: str) -> bytes:
+    """Return how the payload of a probe begins."""
+    return msgspec.json.encode({"kind": "probe", "by": by})[:-1] + b","
 
-    def __init__(self, broker: BrokerSettings, *, keep: bool) -> None:
-        self._broker, self._keep = broker, keep
+
+class _Peer:
+    """One connection, with what came of the probes sent `by` a name."""
+
+    def __init__(self, broker: BrokerSettings, by: str, *, keep: bool) -> None:
+        self._broker, self._by, self._keep = broker, _head(by), keep
         self.kept = False
         """Whether the broker still had the session."""
         self.came: list[int] = []
         """Payload sizes."""
         self.large = 0
+        self.answered = True
+        """Whether the broker has answered when it was last asked, be it after a while."""
         self._reason: ReasonCode | None = None
         self._answered, self._subscribed, self._news = threading.Event(), threading.Event(), threading.Condition()
         self._client = new_client(broker, _log, keep_session=keep)
@@ -255,20 +283,18 @@ class _Peer:
         if self._reason.is_failure:
             raise ConnectionRefusedError(refusal(self._reason, self._broker))
 
-    def subscribe(self, topic: str) -> None:
-        """Return when the broker has answered."""
-        self._client.subscribe(topic, 1)
-        self._subscribed.wait(ANSWER_S)
+    def subscribe(self) -> bool:
+        """Subscribe to probes, as often as one likes; return whether the broker has answered."""
+        self._subscribed.clear()
+        self._client.subscribe(TOPIC, 1)
+        self.answered = self._subscribed.wait(ANSWER_S)
+        return self.answered
 
     def send(self, by: str, sizes: list[int]) -> int:
         """Publish a probe of each size (0: as small as it is) and return how many were acknowledged in time."""
-        empty = len(msgspec.json.encode({"kind": "probe", "by": by, "padding": ""}))
-        sent = [
-            self._client.publish(
-                TOPIC, msgspec.json.encode({"kind": "probe", "by": by, "padding": "x" * max(0, size - empty)}), qos=1
-            )
-            for size in sizes
-        ]
+        head, tail = _head(by) + b'"padding":"', b'"}'
+        empty = len(head) + len(tail)
+        sent = [self._client.publish(TOPIC, head + b"x" * max(0, size - empty) + tail, qos=1) for size in sizes]
         for info in sent:
             with contextlib.suppress(RuntimeError):
                 info.wait_for_publish(SEND_S)
@@ -277,17 +303,40 @@ class _Peer:
         return sum(info.is_published() for info in sent)
 
     def wait_for(self, count: int) -> bool:
-        """Return True when so many came, False when nothing comes any more."""
-        with self._news:
-            while len(self.came) < count:
-                if not self._news.wait(QUIET_S):
-                    return False
-        return True
+        """Return True when so many came, False when nothing comes any more.
+
+        Silence alone may be a broker that is slow; it counts when the broker has answered since on this connection.
+        """
+        end = time.monotonic() + SEND_S
+        while True:
+            with self._news:
+                while len(self.came) < count and self._news.wait(QUIET_S):
+                    end = time.monotonic() + SEND_S
+                came = len(self.came)
+            if came >= count:
+                return True
+            if (self.subscribe() and len(self.came) == came) or time.monotonic() > end:
+                return False
 
     def leave(self) -> None:
-        """Disconnect; a session that is kept stays with the broker."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Disconnect, and return when the broker knows; a session that is kept stays with it.
+
+        It is to close the connection when it has taken note (MQTT 3.1.1, 3.14.4). Paho does not wait for that, and
+        what another connection sends meanwhile may be handled first: as if we were still there.
+        """
+        with contextlib.ExitStack() as held:
+            wire = None
+            with contextlib.suppress(OSError):  # closed already
+                ours = self._client.socket()
+                wire = held.enter_context(socket.socket(fileno=os.dup(ours.fileno()))) if ours else None
+            self._client.disconnect()
+            self._client.loop_stop()
+            end = time.monotonic() + ANSWER_S
+            with contextlib.suppress(OSError):
+                while wire and (left := end - time.monotonic()) > 0:
+                    wire.settimeout(left)
+                    if not wire.recv(65_536):
+                        break
 
     def _on_connect(self, _c: Client, _d: object, flags: object, reason: ReasonCode, _p: object) -> None:
         self.kept = bool(getattr(flags, "session_present", False))
@@ -297,7 +346,7 @@ class _Peer:
     def _on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
         if self._keep:
             client.ack(message.mid, message.qos)
-        if b'"probe"' in message.payload[:64] and self._broker.client_id.encode() in message.payload[:256]:
+        if message.payload.startswith(self._by):
             with self._news:
                 self.came.append(len(message.payload))
                 self.large += len(message.payload) > 1024

@@ -1,17 +1,18 @@
-"""A network between two ends that can go bad: it swallows what goes one way, or cuts the connection."""
+"""A network between two ends that can go bad: it swallows what goes one way, is slow, or cuts the connection."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
 
 
 class Relay:
-    """Hands every connection to its port on to another one, on this machine."""
+    """Hands every connection to its port on to another one, on this machine; what the server says `answer_s` late."""
 
-    def __init__(self, port: int) -> None:
-        self._target = port
+    def __init__(self, port: int, *, answer_s: float = 0) -> None:
+        self._target, self._answer_s = port, answer_s
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._swallowing = threading.Event()
@@ -59,6 +60,8 @@ class Relay:
     def _hand_on(self, source: socket.socket, sink: socket.socket, upstream: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if not upstream:
+                    time.sleep(self._answer_s)
                 if not (upstream and self._swallowing.is_set()):
                     sink.sendall(data)
         with contextlib.suppress(OSError):
