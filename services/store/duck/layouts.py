@@ -3,6 +3,7 @@
     1  Lineside's first release: no table `layout`; welds without risk, shape, channels and nine of the features
     2  welds as now; files of before the table `layout` are of this or the first
     3  the table `layout`
+    4  the tables of `counted`: welds per hour, made from the welds when there are none
 
 A file of layout 1 is built anew beside its place, the old one stays as `….layout-1`. What rows of it never had is null,
 or empty. A crash on the way leaves the old file in its place, and the next start begins again.
@@ -22,7 +23,7 @@ from services.files import replace_durably
 from services.store.duck import sql
 from services.store.protocol import StoreError
 
-LAYOUT = 3
+LAYOUT = 4
 _NEW_VALUE = {"VARCHAR": "''", "BIGINT": "0"}
 """Of columns that an older row has not and that may not be null."""
 

@@ -1,4 +1,4 @@
-"""Every SQL statement of the embedded store. Values only ever travel as bound parameters.
+"""SQL of the embedded store; what closes hours is in `counted`. Values only ever travel as bound parameters.
 
 Tables have no primary-key index: an index over tens of millions of welds makes each commit slow and the file large.
 A commit instead deletes what it replaces and inserts (MERGE updates in place, which was ten times slower on the latest
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from services.store import schema
+from services.store.duck import counted
+from services.store.duck.counted import PLACE, Counts, Params
+from services.store.duck.spans import FIRST, LAST, Span
 from services.store.protocol import Filters
-
-Params = list[str | int | list[str]]
 
 BATCH = "batch"
 """The name under which a commit's rows are visible to the statements."""
@@ -95,8 +96,10 @@ CREATE = (
     *(target.create for target in TARGETS),
     "CREATE TABLE IF NOT EXISTS progress (cursor BIGINT NOT NULL, sources_at_ns BIGINT NOT NULL)",
     "INSERT INTO progress SELECT 0, 0 WHERE NOT EXISTS (FROM progress)",
+    *counted.CREATE,
     "CREATE TABLE IF NOT EXISTS layout (version BIGINT NOT NULL)",
-    "INSERT INTO layout SELECT 3 WHERE NOT EXISTS (FROM layout)",  # `layouts.LAYOUT`
+    "INSERT INTO layout SELECT 4 WHERE NOT EXISTS (FROM layout)",  # `layouts.LAYOUT`
+    "UPDATE layout SET version = 4 WHERE version < 4",  # a file of layout 3 had only no counts
 )
 SET_PROGRESS = "UPDATE progress SET cursor = ?, sources_at_ns = ?"
 NEWEST_NS = "SELECT coalesce(max(time_ns), 0) FROM weld"
@@ -109,21 +112,46 @@ COLUMNS = (
 OLD_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_catalog = 'old' AND table_name = ?"
 
 _COUNTS = ", ".join(f"count(*) FILTER (verdict = '{verdict}') AS {verdict}" for verdict in schema.VERDICTS)
+_SUMS = ", ".join(f"coalesce(sum({verdict}), 0)::BIGINT AS {verdict}" for verdict in schema.VERDICTS)
+_ONES = ", ".join(f"(verdict = '{verdict}')::INTEGER AS {verdict}" for verdict in schema.VERDICTS)
 _SELECT = {target.name: f"SELECT {_names(target.rows)} FROM {target.name}" for target in TARGETS}
 
 AGVS = f"{_SELECT['agv']} ORDER BY agv"
 SOURCES = f"{_SELECT['source']} ORDER BY source"
-WELDS_BY_ID = (
-    f"{_SELECT['weld']} WHERE weld_id IN (SELECT unnest(?)) "
-    "QUALIFY row_number() OVER (PARTITION BY weld_id ORDER BY time_ns DESC, ordinal DESC) = 1"
-)
-WELD_BY_ID = f"{_SELECT['weld']} WHERE weld_id = ? ORDER BY time_ns DESC, ordinal DESC LIMIT 1"
+WELDS_BY_ROW = f"{_SELECT['weld']} WHERE rowid IN (SELECT unnest(?)) ORDER BY time_ns DESC, ordinal DESC"
 
 
-def welds(filters: Filters, limit: int, before: tuple[int, int] | None) -> tuple[str, Params]:
-    """Return the statement for one page of welds, newest first."""
-    terms, params = _terms(filters, "time_ns", _WELD_FILTERS)
-    return _page("weld", terms, params, ("time_ns", "ordinal"), limit, before)
+def rows_of_welds(
+    filters: Filters, spans: list[Span], limit: int, before: tuple[int, int] | None
+) -> tuple[str, Params]:
+    """Return the statement for the row numbers of one page of welds, all of which lie in `spans`.
+
+    DuckDB sorts the few columns that tell the order; of all eighty columns it then reads the rows of the page only.
+    """
+    terms, params = _equal(filters, (*PLACE, "cause", "verdict", "body"))
+    _add_spans(terms, params, "time_ns", spans)
+    if before is not None:
+        # The first term says no more than the second does; it is what lets row groups be skipped.
+        terms += ["time_ns <= ?", "(time_ns < ? OR ordinal < ?)"]
+        params += [before[0], before[0], before[1]]
+    return f"SELECT rowid FROM weld{_where(terms)} ORDER BY time_ns DESC, ordinal DESC LIMIT ?", [*params, limit]
+
+
+def rows_of_ids(weld_ids: list[str], spans: list[Span]) -> tuple[str, Params]:
+    """Return the statement for the row numbers of the newest weld of each id, all of which lie in `spans`."""
+    terms, params = ["weld_id IN (SELECT unnest(?))"], Params([weld_ids])
+    _add_spans(terms, params, "time_ns", spans)
+    newest = "row_number() OVER (PARTITION BY weld_id ORDER BY time_ns DESC, ordinal DESC) = 1"
+    return f"SELECT rowid FROM weld{_where(terms)} QUALIFY {newest}", params
+
+
+def days_of_welds(filters: Filters, spans: list[Span]) -> tuple[str, Params]:
+    """Return the statement for how many welds there are in each counted day of `spans` that has any, newest first."""
+    terms, params = _equal(filters, (*PLACE, "cause"))
+    _add_spans(terms, params, "start_ns", spans)
+    n = filters.verdict if filters.verdict in schema.VERDICTS else " + ".join(schema.VERDICTS)
+    text = f"SELECT start_ns, sum({n})::BIGINT AS n FROM {counted.DAY.name}{_where(terms)}"
+    return f"{text} GROUP BY start_ns HAVING sum({n}) > 0 ORDER BY start_ns DESC", params
 
 
 def bodies(filters: Filters, limit: int, before: tuple[int, str] | None) -> tuple[str, Params]:
@@ -134,7 +162,7 @@ def bodies(filters: Filters, limit: int, before: tuple[int, str] | None) -> tupl
 
 def events(filters: Filters, limit: int, before: tuple[int, str] | None) -> tuple[str, Params]:
     """Return the statement for one page of events, newest first."""
-    terms, params = _terms(filters, "time_ns", (*_PLACE, "kind"))
+    terms, params = _terms(filters, "time_ns", (*PLACE, "kind"))
     return _page("event", terms, params, ("time_ns", "event_id"), limit, before)
 
 
@@ -146,19 +174,38 @@ def rejects(source: str, limit: int, before: tuple[int, int] | None) -> tuple[st
 
 def spots(filters: Filters) -> tuple[str, Params]:
     """Return the statement for the latest state of every stream."""
-    terms, params = _terms(filters, "time_ns", (*_PLACE, "cause", "verdict"))
+    terms, params = _terms(filters, "time_ns", (*PLACE, "cause", "verdict"))
     return f"{_SELECT['spot_state']}{_where(terms)} ORDER BY spot, program", params
 
 
-def tally(filters: Filters, by: tuple[str, ...], bucket_ns: int) -> tuple[str, Params]:
-    """Return the statement that counts welds by verdict in groups and time buckets."""
-    terms, params = _terms(filters, "time_ns", _WELD_FILTERS)
+def tally(
+    filters: Filters, by: tuple[str, ...], bucket_ns: int, chosen: list[Counts], rest: list[Span]
+) -> tuple[str, Params]:
+    """Return the statement that counts welds by verdict in groups and time buckets: `chosen` counts, `rest` singly."""
+    parts: list[str] = []
+    params: Params = []
     groups = [f'"{column}"' for column in by]
-    sorting = list(groups)
-    if bucket_ns:
-        groups.append(_bucket(bucket_ns))
-        sorting.insert(0, "bucket_ns")
-    text = f"SELECT {', '.join([*groups, _COUNTS])} FROM weld{_where(terms)}"
+    for part in chosen:
+        terms, values = _equal(filters, (*PLACE, "cause"))
+        _add_spans(terms, values, "start_ns", part.spans)
+        sums = ", ".join(schema.VERDICTS)
+        if filters.verdict:
+            sums = ", ".join(f"{v if v == filters.verdict else 0} AS {v}" for v in schema.VERDICTS)
+            terms.append(f"{filters.verdict} > 0" if filters.verdict in schema.VERDICTS else "false")
+        step_ns = 0 if bucket_ns == part.level.width_ns else bucket_ns  # a start is the start of its bucket then
+        start = ["start_ns AS bucket_ns"] if bucket_ns and not step_ns else []
+        parts.append(
+            f"SELECT {_columns([*groups, *start], 'start_ns', step_ns)}{sums} FROM {part.level.name}{_where(terms)}"
+        )
+        params += values
+    if rest or not parts:
+        terms, values = _equal(filters, (*PLACE, "cause", "verdict", "body"))
+        _add_spans(terms, values, "time_ns", rest)
+        parts.append(f"SELECT {_columns(groups, 'time_ns', bucket_ns)}{_ONES} FROM weld{_where(terms)}")
+        params += values
+    sorting = [*(["bucket_ns"] if bucket_ns else []), *groups]
+    shown = [*groups, *(["bucket_ns"] if bucket_ns else []), _SUMS]
+    text = f"SELECT {', '.join(shown)} FROM ({' UNION ALL '.join(parts)})"
     if sorting:
         text += f" GROUP BY {', '.join(sorting)} ORDER BY {', '.join(sorting)}"
     return text, params
@@ -166,12 +213,11 @@ def tally(filters: Filters, by: tuple[str, ...], bucket_ns: int) -> tuple[str, P
 
 def means(filters: Filters, feature: str, by: tuple[str, ...], bucket_ns: int) -> tuple[str, Params]:
     """Return the statement that averages a feature in groups and time buckets."""
-    terms, params = _terms(filters, "time_ns", _PLACE)
+    terms, params = _terms(filters, "time_ns", PLACE)
     groups = [f'"{column}"' for column in by]
     where = _where([*terms, f"{feature} IS NOT NULL"])
-    text = (
-        f"SELECT {', '.join([*groups, _bucket(bucket_ns), f'count(*) AS n, avg({feature}::DOUBLE) AS mean'])} FROM weld"
-    )
+    columns = _columns(groups, "time_ns", bucket_ns)
+    text = f"SELECT {columns}count(*) AS n, avg({feature}::DOUBLE) AS mean FROM weld"
     order = ", ".join(["bucket_ns", *groups])
     return f"{text}{where} GROUP BY {order} ORDER BY {order}", params
 
@@ -182,24 +228,28 @@ def body_tally(since_ns: int | None, until_ns: int | None) -> tuple[str, Params]
     return f"SELECT {_COUNTS} FROM body{_where(['complete', *terms])}", params
 
 
-def _bucket(bucket_ns: int) -> str:
-    """Return the column that says in which bucket a weld lies."""
-    # The double remainder rounds down for times before 1970 as well.
-    return f"time_ns - ((time_ns % {bucket_ns:d}) + {bucket_ns:d}) % {bucket_ns:d} AS bucket_ns"
+def _columns(groups: list[str], time: str, bucket_ns: int) -> str:
+    columns = [*groups, *([f"{counted.bucket(time, bucket_ns)} AS bucket_ns"] if bucket_ns else [])]
+    return "".join(f"{column}, " for column in columns)
 
 
-_PLACE = ("site", "area", "line", "cell", "gun", "spot", "program")
-_WELD_FILTERS = (*_PLACE, "cause", "verdict", "body")
+def _add_spans(terms: list[str], params: Params, time: str, spans: list[Span]) -> None:
+    """Add that a time lies in one of these; none is nowhere."""
+    texts = []
+    for low, high in spans:
+        ends = [f"{time} >= ?"] * (low != FIRST) + [f"{time} < ?"] * (high != LAST)
+        params += [low] * (low != FIRST) + [high] * (high != LAST)
+        texts.append(" AND ".join(ends) or "true")
+    terms.append(f"({' OR '.join(texts) or 'false'})")
+
+
+def _equal(filters: Filters, columns: tuple[str, ...]) -> tuple[list[str], Params]:
+    wanted = [(column, getattr(filters, column)) for column in columns if getattr(filters, column)]
+    return [f'"{column}" = ?' for column, _ in wanted], [value for _, value in wanted]
 
 
 def _terms(filters: Filters, time: str, columns: tuple[str, ...]) -> tuple[list[str], Params]:
-    terms: list[str] = []
-    params: Params = []
-    for column in columns:
-        value = getattr(filters, column)
-        if value:
-            terms.append(f"{column} = ?")
-            params.append(value)
+    terms, params = _equal(filters, columns)
     if filters.since_ns is not None:
         terms.append(f"{time} >= ?")
         params.append(filters.since_ns)

@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.store import schema
-from services.store.duck import layouts, sql
+from services.store.duck import counted, layouts, sql
+from services.store.duck.closing import Closer
+from services.store.duck.spans import FIRST, Span, common
 from services.store.keyed import last_of_each
 from services.store.protocol import Commit, Filters, StoreError
 
@@ -40,7 +42,9 @@ class DuckStore:
         self._database: duckdb.DuckDBPyConnection | None = None
         self._closed = False
         self._found_ns = 0
+        self._counts = False
         self._newest_ns: dict[tuple[str, str], int] = {}
+        self._closer = Closer(self._connection, self._writing)
         if read_only and not path.exists():
             raise StoreError(f"{path}: no such store")
         with self._connection():
@@ -51,6 +55,7 @@ class DuckStore:
         with self._writing, self._connection() as connection:
             connection.begin()
             cursor, sources_at_ns = _progress(connection)
+            reopened = self._closer.reopen(connection, commit.welds["time_ns"])
             _replace(connection, sql.WELD, commit.welds, new=self._are_new(commit.welds))
             _replace(connection, sql.SPOT_STATE, commit.spots)
             _replace(connection, sql.EVENT, commit.events)
@@ -62,6 +67,11 @@ class DuckStore:
                 sources_at_ns = commit.sources_at_ns or sources_at_ns
             connection.execute(sql.SET_PROGRESS, [max(cursor, commit.cursor), sources_at_ns])
             connection.commit()
+            self._closer.committed(reopened)
+
+    def close_hours(self) -> int:
+        """Count all hours that are over, which a thread does anyhow; return in how many steps. Raises `StoreError`."""
+        return self._closer.close_hours(quiet_s=0)
 
     def _are_new(self, welds: pa.Table) -> bool:
         """Tell whether every weld is newer than all that this store has of its stream; then there is none to replace.
@@ -84,20 +94,36 @@ class DuckStore:
 
     def welds(self, filters: Filters, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
         """Return one page of welds, newest first."""
-        return self._read(schema.WELD, *sql.welds(filters, limit, before))
+        with self._snapshot() as connection:
+            low, high = counted.span_of(filters)
+            wanted = (low, high if before is None else min(high, before[0] + 1))
+            spans = self._spans_of_welds(connection, filters, wanted, limit)
+            return _welds_at(connection, *sql.rows_of_welds(filters, spans, limit, before))
 
     def weld(self, weld_id: str) -> pa.Table:
         """Return the weld with that id, or none."""
-        return self._read(schema.WELD, sql.WELD_BY_ID, [weld_id])
+        return self.welds_of([weld_id])
 
     def welds_of(self, weld_ids: Collection[str]) -> pa.Table:
-        """Return the welds with these ids, in no order."""
-        return self._read(schema.WELD, sql.WELDS_BY_ID, [sorted(set(weld_ids))])
+        """Return the welds with these ids, newest first."""
+        wanted = sorted(set(weld_ids))
+        if not wanted:
+            return schema.WELD.empty_table()
+        with self._snapshot() as connection:
+            opened = self._open_spans(connection)
+            hours = _column(connection, counted.HOURS_OF_IDS, [wanted]) if self._counts else []
+            return _welds_at(connection, *sql.rows_of_ids(wanted, counted.hours_to_search(hours, opened)))
 
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
-        """Count welds by verdict in groups and time buckets."""
+        """Count welds by verdict in groups and time buckets: from the counts of closed hours, the rest one by one."""
         rows = schema.tally_schema(by, bucket_ns)
-        return self._read(rows, *sql.tally(filters, by, bucket_ns))
+        with self._snapshot() as connection:
+            opened, wanted = self._open_spans(connection), counted.span_of(filters)
+            chosen, rest = counted.choose(wanted, opened, counted.columns_of(filters) | set(by), bucket_ns)
+            if filters.body and rest and self._counts:
+                hours = _column(connection, counted.HOURS_OF_BODY, [filters.body])
+                rest = common(counted.hours_to_search(hours, opened), rest)
+            return _fetch(connection, rows, *sql.tally(filters, by, bucket_ns, chosen, rest))
 
     def means(self, filters: Filters, feature: str, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
         """Average a feature in groups and time buckets."""
@@ -131,15 +157,13 @@ class DuckStore:
 
     def sources(self) -> tuple[int, pa.Table]:
         """Return when the newest account was taken, and the account."""
-        with self._connection() as connection:
-            connection.begin()  # one snapshot for both
+        with self._snapshot() as connection:
             at_ns = _progress(connection)[1]
-            table = _fetch(connection, schema.SOURCE, sql.SOURCES, [])
-            connection.rollback()
-        return at_ns, table
+            return at_ns, _fetch(connection, schema.SOURCE, sql.SOURCES, [])
 
     def hold(self) -> None:
         """Put all that was committed into the file and leave that as it is until `let_go`; commits go to its log."""
+        self._closer.pause()
         with self._writing, self._connection() as connection:
             connection.execute(sql.NO_CHECKPOINT)
             log = self._path.with_name(f"{self._path.name}.wal")
@@ -154,18 +178,50 @@ class DuckStore:
         """End `hold`, if it was begun."""
         with suppress(StoreError), self._connection() as connection:
             connection.execute(sql.CHECKPOINT)
+        self._closer.resume()
 
     def close(self) -> None:
         """Let go of the file; what was committed is in it."""
+        self._closer.pause()
         with self._writing, self._opening:
             self._closed = True
             if self._database is not None:
                 self._database.close()
                 self._database = None
 
-    def _read(self, rows: pa.Schema, text: str, params: sql.Params) -> pa.Table:
+    def _read(self, rows: pa.Schema, text: str, params: counted.Params) -> pa.Table:
         with self._connection() as connection:
             return _fetch(connection, rows, text, params)
+
+    def _spans_of_welds(
+        self, connection: duckdb.DuckDBPyConnection, filters: Filters, wanted: Span, limit: int
+    ) -> list[Span]:
+        """Return where in `wanted` its newest `limit` welds are, as far as closed hours tell."""
+        if not self._counts or wanted[0] >= wanted[1]:
+            return [wanted] if wanted[0] < wanted[1] else []
+        opened = self._open_spans(connection)
+        if filters.body:
+            hours = _column(connection, counted.HOURS_OF_BODY, [filters.body])
+            return common(counted.hours_to_search(hours, opened), [wanted])
+        days = counted.days_within(wanted, opened)
+        if not days:
+            return [wanted]
+        found = connection.execute(*sql.days_of_welds(filters, days)).fetchall()
+        return counted.days_to_search(found, days, wanted, limit)
+
+    def _open_spans(self, connection: duckdb.DuckDBPyConnection) -> list[Span]:
+        """Return what is not closed, as this connection's transaction sees it."""
+        if not self._counts:
+            return counted.open_spans(FIRST, [])
+        [until_ns] = _column(connection, counted.UNTIL, [])
+        return counted.open_spans(until_ns, _column(connection, counted.REOPENED, []))
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a connection whose statements all see one moment."""
+        with self._connection() as connection:
+            connection.begin()
+            yield connection
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -205,6 +261,9 @@ class DuckStore:
                 self._check(target, [name for (name,) in database.execute(sql.COLUMNS, [target.name]).fetchall()])
             [(newest_ns,)] = database.execute(sql.NEWEST_NS).fetchall()
             self._found_ns, self._newest_ns = newest_ns, {}
+            if not self._read_only:
+                self._closer.load(database, newest_ns)
+            self._counts = _has_counts(database)
         except BaseException:
             database.close()
             raise
@@ -231,7 +290,7 @@ def _replace(connection: duckdb.DuckDBPyConnection, target: sql.Target, table: p
         return
     connection.register(sql.BATCH, table if new else last_of_each(table, target.key, target.newest_by))
     if not new:
-        bounds: sql.Params = []
+        bounds: counted.Params = []
         if target.ordered_by:
             ends = pc.min_max(table[target.ordered_by])
             bounds = [ends["min"].as_py(), ends["max"].as_py()]
@@ -245,6 +304,23 @@ def _progress(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     return cursor, sources_at_ns
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, rows: pa.Schema, text: str, params: sql.Params) -> pa.Table:
+def _has_counts(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether closed hours can be used: not those of a file that is only read and older, or hashed otherwise."""
+    if not connection.execute(counted.HAS_COUNTS).fetchall()[0][0]:
+        return False
+    return any(same for _, same in connection.execute(counted.PROBE).fetchall())
+
+
+def _column(connection: duckdb.DuckDBPyConnection, text: str, params: counted.Params) -> list[int]:
+    return [value for (value,) in connection.execute(text, params).fetchall()]
+
+
+def _welds_at(connection: duckdb.DuckDBPyConnection, text: str, params: counted.Params) -> pa.Table:
+    """Return the welds whose row numbers a statement gives."""
+    rows = _column(connection, text, params)
+    return _fetch(connection, schema.WELD, sql.WELDS_BY_ROW, [rows]) if rows else schema.WELD.empty_table()
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, rows: pa.Schema, text: str, params: counted.Params) -> pa.Table:
     table: pa.Table = connection.sql(text, params=params).to_arrow_table()
     return table.cast(rows)

@@ -26,12 +26,13 @@ from services.pipeline import Pipeline
 from services.state import LAYOUT as STATE_LAYOUT
 from services.state import StateError, snapshot_cursor
 from services.store.duck.layouts import LAYOUT as STORE_LAYOUT
+from services.store.duck.layouts import layout_of
 from services.store.duck.store import DuckStore
 from services.store.protocol import Filters, StoreError
 from tests.unit.services.released import LOG, MESSAGES, WAITING, WELDS, Silent, config_of, run, unpack
 
 
-@pytest.fixture(params=["1", "2"])
+@pytest.fixture(params=["1", "2", "3"])
 def released(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, DataLayout]:
     """A folder as that release left it."""
     return request.param, unpack(request.param, tmp_path / "data")
@@ -112,17 +113,21 @@ def test_references_go_on_from_the_second_release_and_are_learnt_anew_from_the_f
 
 def test_the_old_files_stay_beside_and_the_new_ones_say_their_version(released: tuple[str, DataLayout]) -> None:
     release, layout = released
-    kept = {"1": {"state.npz.layout-1": 0, "lineside.duckdb.layout-1": 0}, "2": {"state.npz.layout-3": 0}}[release]
-    kept["journal.sqlite.layout-1"] = 0
+    kept = {
+        "1": {"state.npz.layout-1", "lineside.duckdb.layout-1", "journal.sqlite.layout-1"},
+        "2": {"state.npz.layout-3", "journal.sqlite.layout-1"},
+        "3": set[str](),
+    }[release]
     before = {path.name: path.read_bytes() for path in layout.root.iterdir() if path.is_file()}
     run(layout)
     old = {path.name: path.read_bytes() for path in layout.root.glob("*.layout-*")}
-    assert old.keys() == kept.keys()
-    for name in set(kept) - {"journal.sqlite.layout-1"}:  # which SQLite copied
+    assert old.keys() == kept
+    for name in kept - {"journal.sqlite.layout-1"}:  # which SQLite copied
         assert old[name] == before[name.rpartition(".layout-")[0]]
-    with closing(sqlite3.connect(layout.root / "journal.sqlite.layout-1")) as journal:
-        assert journal.execute("PRAGMA user_version").fetchone() == (1,)
-        assert journal.execute("SELECT max(seq) FROM payload").fetchone() == (MESSAGES + WAITING,)
+    if "journal.sqlite.layout-1" in kept:
+        with closing(sqlite3.connect(layout.root / "journal.sqlite.layout-1")) as journal:
+            assert journal.execute("PRAGMA user_version").fetchone() == (1,)
+            assert journal.execute("SELECT max(seq) FROM payload").fetchone() == (MESSAGES + WAITING,)
     with closing(sqlite3.connect(layout.journal)) as journal:
         assert journal.execute("PRAGMA user_version").fetchone() == (JOURNAL_LAYOUT,)
     with closing(duckdb.connect(layout.store, read_only=True)) as store:
@@ -198,10 +203,12 @@ def test_a_file_of_a_newer_version_is_refused_by_one_clear_line(
 def test_the_fixtures_are_of_the_layouts_they_stand_for(released: tuple[str, DataLayout]) -> None:
     release, layout = released
     with np.load(layout.state) as state:
-        assert json.loads(state["meta"].tobytes())["layout"] == {"1": 1, "2": 3}[release]
-    assert ("risk" in old_rows(layout.store)[0]) == (release == "2")
+        assert json.loads(state["meta"].tobytes())["layout"] == {"1": 1, "2": 3, "3": 4}[release]
+    assert ("risk" in old_rows(layout.store)[0]) == (release != "1")
+    with closing(duckdb.connect(layout.store, read_only=True)) as store:
+        assert layout_of(store, layout.store) == {"1": 1, "2": 2, "3": 3}[release]
     with closing(sqlite3.connect(layout.journal)) as journal:
-        assert journal.execute("PRAGMA user_version").fetchone() == (1,)
+        assert journal.execute("PRAGMA user_version").fetchone() == ({"1": 1, "2": 1, "3": 2}[release],)
     Journal.open(layout.journal, 2**28, 2**20).close()
     with JournalReader.open(layout.journal) as reader:
         assert reader.last_seq() == MESSAGES + WAITING
