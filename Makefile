@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test lint bench faults fuzz web lock clean audit licences sbom
+.PHONY: help demo test lint bench soak faults fuzz web lock clean audit licences sbom
 .DEFAULT_GOAL := help
 
 help: ## Say what there is to make
@@ -34,6 +34,9 @@ lint: $(VENV)/dev.stamp ## Check style, format, types and the layers
 bench: $(VENV)/package.stamp $(VENV)/dev.stamp ## Measure every figure that the README quotes
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.path $(ARGS)
+
+soak: $(VENV)/package.stamp $(VENV)/dev.stamp ## Watch memory for two hours at 200 welds/s with 20 browsers; ARGS="--minutes 20"
+	@$(BIN)/python -m benchmarks.live soak $(ARGS)
 
 audit: $(VENV)/audit.stamp ## Look up known vulnerabilities of every locked package; ARGS="-s osv" asks OSV
 	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off $(ARGS) \

@@ -1,0 +1,36 @@
+"""What machine a benchmark ran on, and how busy it was with other things."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+PROCESSOR = "model name"
+
+
+def describe() -> dict[str, object]:
+    """Return processor, cores that may be used, memory, versions, and the load average before the benchmark began.
+
+    A load average near or above the number of cores says that other work ran too.
+    """
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load_average_before": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(PROCESSOR)), platform.processor())
