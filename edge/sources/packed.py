@@ -8,7 +8,10 @@ import msgspec
 
 from edge.sources.envelope import DECODE_ERRORS, too_deep
 from edge.sources.nesting import msgpack_is_deep
+from edge.sources.rejects import RefusedError
 
+MAX_LOOSE_BYTES = 512 * 1024
+"""Of an item with keys that are not known: to search 4 MiB of the smallest lists, all in one, would take seconds."""
 Item = TypeVar("Item", bound=msgspec.Struct)
 
 
@@ -25,10 +28,14 @@ class PackedDecoder(Generic[Item]):
         self._any = msgspec.msgpack.Decoder(item)
 
     def decode(self, raw: bytes | msgspec.Raw) -> Item:
-        """Return the item. Raises one of `DECODE_ERRORS`, or `RefusedError` when it is nested too deeply."""
+        """Return the item. Raises one of `DECODE_ERRORS`, or `RefusedError`: nested too deeply, or too large."""
         try:
             return self._exact.decode(raw)
         except DECODE_ERRORS:
+            size = memoryview(raw).nbytes
+            if size > MAX_LOOSE_BYTES:
+                expected = f"at most {MAX_LOOSE_BYTES} bytes, or what the schema names and nothing else"
+                raise RefusedError("$", f"{size} bytes with keys or values that are not known", expected) from None
             if msgpack_is_deep(raw):
                 raise too_deep() from None
         return self._any.decode(raw)

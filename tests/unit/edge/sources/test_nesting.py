@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.sources.nesting import MAX_DEPTH, json_is_deep, msgpack_is_deep
+from edge.sources.packed import MAX_LOOSE_BYTES
 from tests.fuzz.mutate import deep
 
 from .samples import EVENT, EVENT_TOPIC, WELD, WELD_TOPIC, raw, read, reason
@@ -78,3 +79,15 @@ def test_bytes_of_a_curve_are_not_taken_for_lists() -> None:
     assert len(read(WELD_TOPIC, {**WELD, **curves, "more": {"serial": 5}}, packed=True).welds) == 1
     assert len(read(WELD_TOPIC, {**WELD, "voltage_v": raw(1, 2, 3), "note": "[" * 40}, packed=True).welds) == 1
     assert len(read(WELD_TOPIC, {**WELD, "note": "[" * 40}).welds) == 1
+
+
+def test_what_nobody_reads_may_be_large_but_not_without_end() -> None:
+    more = {"more": b"\x90" * (MAX_LOOSE_BYTES - 2000)}
+    assert len(read(WELD_TOPIC, {**WELD, **more}, packed=True).welds) == 1
+    whole = {**WELD, "more": [[]] * MAX_LOOSE_BYTES}
+    size = len(msgspec.msgpack.encode(whole))
+    told = reason(WELD_TOPIC, msgspec.msgpack.encode(whole), packed=True)
+    assert told == (
+        f"item 0: $ is {size} bytes with keys or values that are not known; "
+        f"expected at most {MAX_LOOSE_BYTES} bytes, or what the schema names and nothing else"
+    )
