@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from edge.plant import Plant, ShiftWindow
 from services.api.commands import Commands
+from services.api.joined import Joined
 from services.api.remembered import Remembered
 from services.api.schemas_spc import ChangeOut
 from services.config import Config
@@ -31,6 +32,8 @@ class Context:
     commands: Commands
     changes: Remembered[list[ChangeOut]] = field(default_factory=Remembered)
     """What was found of late."""
+    plant_json: Joined[str] = field(default_factory=Joined)
+    """The plant with the state of each spot, as it is answered."""
 
     def running_shift(self) -> ShiftWindow | None:
         """Return the shift now running, or None between shifts and without a calendar."""
