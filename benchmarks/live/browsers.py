@@ -47,14 +47,21 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                     {"browsers": n, "server_cpu_share": round(shares["server"], 4), "server_pss_mib": pss / 2**20}
                     | {name: seen[name] for name in ("messages", "characters", "requests", "failures") if n}
                 )
-    return {"looks": looks, "per_browser": _per_browser(looks, options.numbers)}
+    kept = looks[-1]["server_pss_mib"] - looks[0]["server_pss_mib"]
+    return {"looks": looks, "per_browser": _per_browser(looks, options.numbers), "mib_kept_by_the_server": round(kept)}
 
 
 def _per_browser(looks: list[dict[str, Any]], numbers: list[int]) -> dict[str, Any]:
-    """Return the medians over the rounds, and what is above that of the first number, divided by the browsers."""
+    """Return the medians over the rounds, and what is above that of the first number, divided by the browsers.
+
+    Memory is compared after the first round: what many first loads at once took for a moment, the allocator keeps, and
+    it would else look like the price of being connected.
+    """
     shares, memory = defaultdict(list), defaultdict(list)
+    later = looks[len(numbers) :] or looks
     for look in looks:
         shares[look["browsers"]].append(look["server_cpu_share"])
+    for look in later:
         memory[look["browsers"]].append(look["server_pss_mib"])
     none = numbers[0]
     base_share, base_mib = statistics.median(shares[none]), statistics.median(memory[none])

@@ -19,6 +19,9 @@ from benchmarks.live.trends import slope
 from benchmarks.machine import describe
 
 EVERY_S = 10.0
+PAST_HOURS = 1.5
+"""At 200 welds a second more than the million ids that the pipeline remembers (`judge.remember_ids`): until these are
+full its memory grows, by some 180 bytes a weld, as it should."""
 WARM_SHARE = 0.25
 """The first quarter is left out: caches fill, references are learnt, the allocator finds its size."""
 LIMIT_SHARE_PER_H = 0.02
@@ -38,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this measurement's options."""
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--welds-per-s", type=float, default=200.0)
-    parser.add_argument("--past-hours", type=float, default=0.5, help="production of the same rate before it begins")
+    parser.add_argument("--past-hours", type=float, default=PAST_HOURS, help="of the same rate, before it begins")
     parser.add_argument("--pages", type=int, default=1, help="real pages in chromium")
     parser.add_argument("--viewers", type=int, default=19, help="clients that ask and listen as a page does")
     parser.add_argument("--every-s", type=float, default=EVERY_S, help="between two samples")

@@ -41,6 +41,7 @@ class Seen:
     characters: int = 0
     requests: int = 0
     failures: int = 0
+    """Requests that had to be made again."""
     missed: int = 0
     probes: dict[str, int] = field(default_factory=dict)
     """Probe -> when the message with it came, ns since 1970 UTC."""
@@ -116,8 +117,9 @@ class Viewer:
                 answer = await self._client.get(path, params=query)
                 self.asked.add(asked_for(str(answer.url)))
                 answer.raise_for_status()
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
                 self.seen.failures += 1
+                print(f"{path}: {error!r}", file=sys.stderr)
                 await asyncio.sleep(RETRY_S)
             else:
                 return answer
