@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.store import schema
-from services.store.duck.spans import FIRST, LAST, Span, few, inner, outer, without
+from services.store.duck.spans import FIRST, LAST, Span, few, inner, without
 from services.store.protocol import Filters
 
 Params = list[str | int | list[str] | list[int]]
@@ -138,7 +138,7 @@ def choose(wanted: Span, opened: list[Span], columns: set[str], bucket_ns: int =
     # Without spots and guns, five minutes of a cell are fewer rows than an hour of every spot.
     for level in (DAY, FIVE if columns <= set(FIVE.columns) else HOUR):
         if columns <= set(level.columns) and bucket_ns % level.width_ns == 0:
-            spans = inner(without(rest, outer(opened, level.width_ns)), level.width_ns)
+            spans = inner(without(rest, opened), level.width_ns)
             if spans:
                 chosen.append(Counts(level, spans))
                 rest = without(rest, spans)
@@ -163,7 +163,7 @@ def hours_to_search(hours: Iterable[int], opened: list[Span]) -> list[Span]:
 
 def days_within(wanted: Span, opened: list[Span]) -> list[Span]:
     """Return the closed days that lie in `wanted`."""
-    return inner(without([wanted], outer(opened, DAY_NS)), DAY_NS)
+    return inner(without([wanted], opened), DAY_NS)
 
 
 def days_to_search(days: Iterable[tuple[int, int]], counted: list[Span], wanted: Span, limit: int) -> list[Span]:

@@ -36,18 +36,6 @@ def inner(spans: Iterable[Span], width_ns: int) -> list[Span]:
     return found
 
 
-def outer(spans: Iterable[Span], width_ns: int) -> list[Span]:
-    """Return the whole units of `width_ns` that touch `spans`."""
-    found = (
-        (
-            start if start == FIRST else start // width_ns * width_ns,
-            end if end == LAST else -(-end // width_ns) * width_ns,
-        )
-        for start, end in spans
-    )
-    return few(found)
-
-
 def few(spans: Iterable[Span], most: int = 0) -> list[Span]:
     """Return `spans`, in any order, joined where they touch; with `most`, no more than that, over the smallest gaps."""
     joined: list[Span] = []
