@@ -176,11 +176,12 @@ def test_a_broker_that_is_slow_to_answer_has_not_lost_anything(
     broker: Callable[..., BrokerSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = broker()
-    monkeypatch.setattr(broker_check, "QUIET_S", 0.1)
-    with Relay(settings.port, answer_s=0.4) as relay:
+    monkeypatch.setattr(broker_check, "QUIET_S", 0.05)
+    with Relay(settings.port, answer_s=0.15) as relay:
         assert bad(check_broker(replace(settings, port=relay.port), DEFAULT)) == []
         # In the time that is left for it only a part of the largest message comes, and no answer behind it.
-        monkeypatch.setattr(broker_check, "SEND_S", 2)
+        monkeypatch.setattr(broker_check, "SEND_S", 1)
+        monkeypatch.setattr(broker_check, "ANSWER_S", 3)
         (told,) = bad(check_broker(replace(settings, port=relay.port), LARGE))
     assert "answers so slowly that" in told
 
