@@ -33,6 +33,8 @@ from services.version import VERSION
 VERDICTS = f"{ROOT}/+/+/+/+/verdict"
 STATUS = f"{ROOT}/+/+/+/+/status"
 WELDS_EVERY_S = 0.1
+GATHER_S = 0.01
+"""The first verdict waits so long for others: the pipeline tells those of one batch in a message per cell."""
 AGVS_EVERY_S = 0.2
 RATE_EVERY_S = 1.0
 SOURCES_EVERY_S = 2.0
@@ -68,6 +70,7 @@ class Hub:
         self._watched, self._unwatched = asyncio.Event(), asyncio.Event()
         self._followed = asyncio.Event()
         self._welds: list[str] = []
+        self._welds_came = asyncio.Event()
         self._agvs: dict[str, str] = {}
         self.connected = False
         """Whether the broker's messages arrive."""
@@ -184,6 +187,7 @@ class Hub:
             if topic.endswith("/verdict"):
                 if self._outboxes:
                     self._welds += _objects(data)
+                    self._welds_came.set()
             else:
                 self._take_status(data)
         except (msgspec.MsgspecError, ValueError) as error:
@@ -211,11 +215,14 @@ class Hub:
 
     async def _flush_welds(self) -> None:
         while True:
-            await asyncio.sleep(WELDS_EVERY_S)
+            await self._welds_came.wait()
+            await asyncio.sleep(GATHER_S)
+            self._welds_came.clear()
             if self._welds:
                 batch, self._welds = Batch("welds", self._welds), []
                 for outbox in self._outboxes:
                     outbox.put_welds(batch)
+            await asyncio.sleep(WELDS_EVERY_S - GATHER_S)
 
     async def _flush_agvs(self) -> None:
         while True:

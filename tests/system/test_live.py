@@ -135,6 +135,18 @@ def test_what_the_pipeline_publishes_reaches_every_browser(server: Server, shop:
         }
 
 
+def test_verdicts_of_several_cells_come_together_and_in_order(server: Server, publisher: Publisher) -> None:
+    with server.open() as client:
+        wait_until(lambda: server.clients() == 1, 5, "the browser")
+        for k in range(40):
+            publisher.publish(f"lineside/v1/wolfsburg/biw/L1/C{k % 4}/verdict", welds(k, k + 1))
+        got: list[list[str]] = []
+        while sum(map(len, got)) < 40:
+            got.append([item["id"] for item in next_of(client, "welds")["items"]])
+    assert [name for part in got for name in part] == [f"live-{k}" for k in range(40)]
+    assert len(got) < 40
+
+
 def test_rate_is_that_of_the_running_shift(server: Server) -> None:
     with server.open() as client:
         rate = next_of(client, "rate")
