@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,11 +48,11 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         shown.collect()
         named = plant.named() | {"viewers": [crowd.process]} | browser_processes()
         first, steps, before = len(probe.sent), plant.means_s(), cpu_s(named)
-        left_s = 60 * options.minutes
-        while left_s > 0:
+        started = time.monotonic()
+        while (left_s := started + 60 * options.minutes - time.monotonic()) > 0:
             shown.wait(min(COLLECT_S, left_s))
             shown.collect()
-            left_s -= COLLECT_S
+        seconds = time.monotonic() - started
         after, steps_after = cpu_s(named), plant.means_s()
         probe.stop()
         shown.wait(TAIL_S)
@@ -72,13 +73,14 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "vehicles": SETTINGS.agvs,
             "pages": options.pages,
             "viewers": options.viewers,
+            "measured_s": round(seconds, 1),
             "probes": len(sent),
             "not_shown": len(sent) * options.pages - len(ways),
             "published_to_painted_ms": quantiles([way["painted"] - way["published"] for way in ways]),
             "published_to_viewer_ms": quantiles(_at_viewers(seen["probes"], sent)),
             "legs_ms": _legs(ways),
             "pipeline_means_ms": _means_ms(steps, steps_after),
-            "cpu_share": {name: round((after[name] - before[name]) / (60 * options.minutes), 3) for name in before},
+            "cpu_share": {name: round((after[name] - before[name]) / seconds, 3) for name in before},
             "viewers_saw": {name: value for name, value in seen.items() if name != "probes"},
             "page_errors": shown.complaints,
         }
