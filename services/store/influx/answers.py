@@ -55,13 +55,19 @@ def count_fields(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int)
 
 
 def count_marks(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> Counts:
-    """Count by answers that hold one (verdict, cause, body), `mark`, each."""
+    """Count by answers that hold the (verdict, cause, body) of one weld each, `_value`."""
+    tags = [column for column in by if column not in {"cause", "body"}]
+    alike = Counter(
+        (answer["_value"], tuple(answer.get(column, "") for column in tags), _bucket(answer, bucket_ns))
+        for answer in answers
+    )
     counts: Counts = Counter()
-    for answer in answers:
-        verdict, cause, body = msgspec.json.decode(answer["mark"], type=tuple[str, str, str])
-        own = {"cause": cause, "body": body}
-        values = tuple(own[column] if column in own else decode_tag(answer.get(column, "")) for column in by)
-        counts[(values, _bucket(answer, bucket_ns)), verdict] += int(answer["_value"])
+    for (mark, values, bucket), n in alike.items():
+        verdict, cause, body = msgspec.json.decode(mark, type=tuple[str, str, str])
+        own = {"cause": cause, "body": body} | {
+            column: decode_tag(value) for column, value in zip(tags, values, strict=True)
+        }
+        counts[(tuple(own[column] for column in by), bucket), verdict] += n
     return counts
 
 
