@@ -1,6 +1,9 @@
 """The embedded store: one DuckDB file beside the pipeline.
 
-    Commit --one transaction--> tables --a cursor per call--> Arrow tables
+    Commit --one transaction--> tables --a connection per call--> Arrow tables
+                                  |
+                                  closing --hours that are over--> counts, and where ids and bodies are (`counted`)
 
-`sql` holds every statement, `store` runs them.
+`sql` has the statements of commits and questions, `counted` those of closing and which counts a question takes, `spans`
+the arithmetic of time ranges; `store` runs them.
 """

@@ -19,9 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.store import schema
+from services.store.duck import closing as closer
 from services.store.duck import counted, sql
 from services.store.duck.store import DuckStore
 from services.store.protocol import Commit, Filters
+from tests.running import wait_until
 from tests.unit.store.rows import SECOND, T0, keeps, weld, welds
 from tests.unit.store.rows import counted as plainly
 
@@ -150,6 +152,15 @@ def test_closed_hours_are_answered_without_the_welds(tmp_path: Path) -> None:
     )
     assert store.tally(Filters()).to_pylist() != before
     store.close()
+
+
+def test_hours_are_closed_beside_the_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closer, "LOOK_S", 0.0)
+    store = DuckStore(tmp_path / "store.duckdb")
+    store.commit(Commit(cursor=1, welds=welds(hourly(3))))
+    wait_until(lambda: closed_until(store) == START + 3 * DAY - HOUR, 20, "the last hour to be closed")
+    store.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "closing hours"]
 
 
 def test_a_late_weld_reopens_its_hour_until_it_is_quiet(tmp_path: Path) -> None:
