@@ -67,8 +67,17 @@ class Store(Protocol):
     def cursor(self) -> int:
         """Return the newest committed cursor, 0 when nothing was committed."""
 
-    def welds(self, filters: Filters, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
-        """Return up to `limit` rows of `schema.WELD`, newest first by (time_ns, ordinal), those before `before`."""
+    def welds(
+        self,
+        filters: Filters,
+        limit: int,
+        before: tuple[int, int] | None = None,
+        columns: pa.Schema = schema.WELD,
+    ) -> pa.Table:
+        """Return up to `limit` rows of `schema.WELD`, newest first by (time_ns, ordinal), those before `before`.
+
+        With `columns`, some of that schema, only these.
+        """
 
     def weld(self, weld_id: str) -> pa.Table:
         """Return the one row of `schema.WELD` with that id (the newest, should there be several), or none."""

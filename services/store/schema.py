@@ -58,6 +58,9 @@ WELD = _schema(
     ]
 )
 
+WELD_IN_SHORT = pa.schema([field for field in WELD if field.name.removeprefix("z_") not in {*FEATURES, "cause_scores"}])
+"""Without what the verdict was made of, which is two thirds of what is read of a weld."""
+
 TALLY_GROUPS = ("site", "area", "line", "cell", "gun", "spot", "program", "cause", "body")
 """What rates can be grouped by; `shift` and time buckets are made of time ranges."""
 

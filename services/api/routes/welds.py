@@ -23,6 +23,7 @@ from services.api.schemas_evidence import CurveOut, EvidenceOut, WeldEvidence
 from services.api.tables import AsListing, Sheet, columns_of
 from services.api.wire import short, shorts, weld_detail, weld_fields, weld_out
 from services.evidence import Curve
+from services.store import schema
 
 router = APIRouter(prefix="/api/v1", tags=["welds"], route_class=NamedRoute)
 
@@ -33,16 +34,17 @@ _FEATURE_COLUMNS = [f"{prefix}{name}" for name in FEATURES for prefix in ("", "z
 def list_welds(query: Annotated[WeldQuery, Query()], ctx: Ctx, wanted: AsListing) -> Response:
     """List the welds selected. CSV and Arrow also carry every feature and its distance `z_…` in sigmas."""
     before = decode_cursor("welds", query.cursor, tuple[int, int])
-    rows = ctx.store.welds(query.filters(ctx.clock()), query.limit + 1, before).to_pylist()
+    columns = schema.WELD if wanted.tabular else schema.WELD_IN_SHORT
+    rows = ctx.store.welds(query.filters(ctx.clock()), query.limit + 1, before, columns).to_pylist()
     cursor = None
     if len(rows) > query.limit:
         rows.pop()
         cursor = encode_cursor("welds", (rows[-1]["time_ns"], rows[-1]["ordinal"]))
     if not wanted.tabular:
         return wanted.json(WeldPage(items=[weld_out(row) for row in rows], next=cursor), cursor)
-    columns = [*columns_of(WeldOut), *(pa.field(name, pa.float64()) for name in _FEATURE_COLUMNS)]
+    shown = [*columns_of(WeldOut), *(pa.field(name, pa.float64()) for name in _FEATURE_COLUMNS)]
     cells = [_cells(row) for row in rows]
-    return wanted.sheet(Sheet(pa.schema(columns), cells), cursor)
+    return wanted.sheet(Sheet(pa.schema(shown), cells), cursor)
 
 
 @router.get(

@@ -118,7 +118,12 @@ _SELECT = {target.name: f"SELECT {_names(target.rows)} FROM {target.name}" for t
 
 AGVS = f"{_SELECT['agv']} ORDER BY agv"
 SOURCES = f"{_SELECT['source']} ORDER BY source"
-WELDS_BY_ROW = f"{_SELECT['weld']} WHERE rowid IN (SELECT unnest(?)) ORDER BY time_ns DESC, ordinal DESC"
+
+
+def welds_at(columns: pa.Schema) -> str:
+    """Return the statement for columns of the welds with given row numbers, newest first."""
+    newest = "ORDER BY time_ns DESC, ordinal DESC"
+    return f"SELECT {_names(columns)} FROM weld WHERE rowid IN (SELECT unnest(?)) {newest}"
 
 
 def rows_of_welds(

@@ -92,13 +92,19 @@ class DuckStore:
         with self._connection() as connection:
             return _progress(connection)[0]
 
-    def welds(self, filters: Filters, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
+    def welds(
+        self,
+        filters: Filters,
+        limit: int,
+        before: tuple[int, int] | None = None,
+        columns: pa.Schema = schema.WELD,
+    ) -> pa.Table:
         """Return one page of welds, newest first."""
         with self._snapshot() as connection:
             low, high = counted.span_of(filters)
             wanted = (low, high if before is None else min(high, before[0] + 1))
             spans = self._spans_of_welds(connection, filters, wanted, limit)
-            return _welds_at(connection, *sql.rows_of_welds(filters, spans, limit, before))
+            return _welds_at(connection, columns, *sql.rows_of_welds(filters, spans, limit, before))
 
     def weld(self, weld_id: str) -> pa.Table:
         """Return the weld with that id, or none."""
@@ -112,7 +118,7 @@ class DuckStore:
         with self._snapshot() as connection:
             opened = self._open_spans(connection)
             hours = _column(connection, counted.HOURS_OF_IDS, [wanted]) if self._counts else []
-            return _welds_at(connection, *sql.rows_of_ids(wanted, counted.hours_to_search(hours, opened)))
+            return _welds_at(connection, schema.WELD, *sql.rows_of_ids(wanted, counted.hours_to_search(hours, opened)))
 
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict in groups and time buckets: from the counts of closed hours, the rest one by one."""
@@ -315,10 +321,10 @@ def _column(connection: duckdb.DuckDBPyConnection, text: str, params: counted.Pa
     return [value for (value,) in connection.execute(text, params).fetchall()]
 
 
-def _welds_at(connection: duckdb.DuckDBPyConnection, text: str, params: counted.Params) -> pa.Table:
-    """Return the welds whose row numbers a statement gives."""
+def _welds_at(connection: duckdb.DuckDBPyConnection, columns: pa.Schema, text: str, params: counted.Params) -> pa.Table:
+    """Return columns of the welds whose row numbers a statement gives."""
     rows = _column(connection, text, params)
-    return _fetch(connection, schema.WELD, sql.WELDS_BY_ROW, [rows]) if rows else schema.WELD.empty_table()
+    return _fetch(connection, columns, sql.welds_at(columns), [rows]) if rows else columns.empty_table()
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, rows: pa.Schema, text: str, params: counted.Params) -> pa.Table:

@@ -66,7 +66,13 @@ class InfluxStore:
         self._session.ensure_bucket()
         return self._progress()[0]
 
-    def welds(self, filters: Filters, limit: int, before: tuple[int, int] | None = None) -> pa.Table:
+    def welds(
+        self,
+        filters: Filters,
+        limit: int,
+        before: tuple[int, int] | None = None,
+        columns: pa.Schema = schema.WELD,
+    ) -> pa.Table:
         """Return one page of welds, newest first."""
         span = self._weld_span(filters)
         place = _weld_place
@@ -76,7 +82,7 @@ class InfluxStore:
             sparse = filters.verdict not in {"", "ok"} or (filters.cause and not filters.verdict)
             field = "finding" if sparse else "row"
             stream = scan.Stream("log", "weld", {}, place, BLUR_NS, queries.weld_pattern(filters), field)
-        return answers.table(scan.newest(self._session, stream, span, limit, before), schema.WELD)
+        return answers.table(scan.newest(self._session, stream, span, limit, before), columns)
 
     def weld(self, weld_id: str) -> pa.Table:
         """Return the weld with that id, or none."""

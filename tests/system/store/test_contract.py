@@ -106,6 +106,15 @@ def test_every_field_comes_back_as_it_went_in(store: Store) -> None:
     assert store.sources()[1].to_pylist() == sorted(source_rows, key=lambda row: row["source"])
 
 
+def test_welds_in_short_are_the_same_without_some_columns(store: Store) -> None:
+    store.commit(Commit(cursor=1, welds=welds(weld(k, cause="expulsion") for k in range(5))))
+    for filters in (Filters(), Filters(spot="SP0", verdict="defect")):
+        short = store.welds(filters, 3, (T0 + 4 * SECOND, 4), schema.WELD_IN_SHORT)
+        assert short.equals(store.welds(filters, 3, (T0 + 4 * SECOND, 4)).select(schema.WELD_IN_SHORT.names))
+        assert len(short) == 3
+    assert 20 < len(schema.WELD_IN_SHORT) < len(schema.WELD) // 2
+
+
 def test_names_that_trip_parsers_up_can_be_asked_for(store: Store) -> None:
     made = [
         weld(k, spot=nasty, gun=nasty, line=nasty, program=nasty, body=nasty, weld_id=nasty)
