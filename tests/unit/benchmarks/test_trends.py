@@ -10,11 +10,11 @@ from benchmarks.live.trends import quantiles, slope
 HOURS_2 = np.arange(0.0, 7200.0, 10.0)
 
 
-def wandering(rng: np.random.Generator, n: int) -> np.ndarray:
+def wandering(rng: np.random.Generator, n: int, alike: float = 0.7) -> np.ndarray:
     """Return noise of which each sample resembles the one before, as memory does."""
     noise = rng.normal(0, 1, n)
     for k in range(1, n):
-        noise[k] += 0.7 * noise[k - 1]
+        noise[k] += alike * noise[k - 1]
     return noise
 
 
@@ -40,6 +40,16 @@ def test_one_step_is_no_slope() -> None:
     assert found is not None
     assert found.per_s == 0
     assert found.verdict(8 / 3600) == "flat"
+
+
+def test_samples_that_resemble_their_neighbours_do_not_promise_too_much() -> None:
+    times = HOURS_2[:180].tolist()
+    wrong = 0
+    for seed in range(100):
+        found = slope(times, wandering(np.random.default_rng(seed), 180, alike=0.9).tolist())
+        assert found is not None
+        wrong += not found.low <= 0 <= found.high
+    assert wrong <= 10  # 5 are to be expected; without regard to the likeness it would be 30
 
 
 def test_too_short_a_run_is_undecided() -> None:
