@@ -23,7 +23,7 @@ demo: $(VENV)/package.stamp $(BUNDLE) ## Start broker, simulated plant and web p
 	@$(BIN)/lineside demo $(ARGS)
 
 test: $(VENV)/package.stamp $(VENV)/dev.stamp $(BUNDLE) ## Run every test; those whose service is absent are skipped
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, format, types and the layers
 	@$(BIN)/ruff check

@@ -120,7 +120,7 @@ class Plant:
         return [str(item["id"]) for item in items]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """A plant with minutes of past, filled in."""
     need(web_root(), "the web bundle (make web)")
@@ -141,7 +141,7 @@ def live_url(plant: Plant) -> str:
     return plant.url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """One browser for all tests; each test has a context of its own."""
     path = shutil.which("chromium") or CHROMIUM
