@@ -131,7 +131,7 @@ def rows_of_welds(
 ) -> tuple[str, Params]:
     """Return the statement for the row numbers of one page of welds, all of which lie in `spans`.
 
-    DuckDB sorts the few columns that tell the order; of all eighty columns it then reads the rows of the page only.
+    DuckDB sorts the few columns that tell the order; of all the other columns it then reads the rows of the page only.
     """
     terms, params = _equal(filters, (*PLACE, "cause", "verdict", "body"))
     _add_spans(terms, params, "time_ns", spans)
