@@ -135,6 +135,8 @@ class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     token: str = ""
     """Better given as LINESIDE_STORE_TOKEN, or as a file by `token_file`."""
     token_file: str = ""
+    memory_mb: Positive = 512
+    """Bound on what DuckDB takes: parts of its file that it keeps at hand, and what queries work in."""
 
 
 class Archive(Struct, frozen=True, forbid_unknown_fields=True):

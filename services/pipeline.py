@@ -53,7 +53,7 @@ MAX_BYTES = 16 * 2**20
 PAUSE_S = (0.1, 0.3)
 """Shortest and longest time from one look at a journal with little in it to the next: a verdict is seen soon after."""
 REST = 4
-"""A look comes at least this many times as late as the last one took: a batch costs much, a weld more in it little."""
+"""A look comes at least so many times as late as the last one took of a processor: a larger batch costs less a weld."""
 ACCOUNT_S = 1.0
 FLUSH_S = 1.0
 SNAPSHOT_S = 60.0
@@ -133,12 +133,12 @@ class Pipeline:
     def _work(self, reader: JournalReader, stop: threading.Event) -> None:
         self._replay(reader, stop)
         while not stop.is_set():
-            started = time.monotonic()
+            started, worked = time.monotonic(), time.thread_time()
             self._hold.look(self._save, lambda: self.state.cursor)
             busy = self._step(reader, stop)
             if not busy:
-                took = time.monotonic() - started
-                stop.wait(max(0.0, min(max(PAUSE_S[0], REST * took), PAUSE_S[1]) - took))
+                pause = min(max(PAUSE_S[0], REST * (time.thread_time() - worked)), PAUSE_S[1])
+                stop.wait(max(0.0, pause - (time.monotonic() - started)))
 
     def _replay(self, reader: JournalReader, stop: threading.Event) -> None:
         """Bring the state to where the store is; its rows are there already."""

@@ -25,4 +25,4 @@ def open_store(settings: StoreSettings, data: Path, *, read_only: bool = False) 
 
     if not read_only:
         data.mkdir(parents=True, exist_ok=True)
-    return DuckStore(DataLayout(data).store, read_only=read_only)
+    return DuckStore(DataLayout(data).store, read_only=read_only, memory_mb=settings.memory_mb)

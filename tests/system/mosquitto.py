@@ -28,6 +28,7 @@ autosave_on_changes true
 autosave_interval 1
 max_inflight_messages 1000
 max_queued_messages 0
+set_tcp_nodelay true
 log_dest stderr
 log_type error
 log_type warning

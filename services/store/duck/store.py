@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.config import StoreSettings
 from services.store import schema
 from services.store.duck import counted, layouts, sql
 from services.store.duck.closing import Closer
@@ -21,6 +22,7 @@ from services.store.keyed import last_of_each
 from services.store.protocol import Commit, Filters, StoreError
 
 _log = logging.getLogger(__name__)
+MEMORY_MB = StoreSettings().memory_mb
 CHECKPOINT_TRIES, CHECKPOINT_WAIT_S = 50, 0.1
 
 
@@ -31,12 +33,13 @@ class DuckStore:
     connection of its own to the shared database: readers see the last commit and never wait for the writer.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open the file, made with its tables when missing.
+    def __init__(self, path: Path, *, read_only: bool = False, memory_mb: int = MEMORY_MB) -> None:
+        """Open the file, made with its tables when missing. `memory_mb` bounds what DuckDB keeps and works in.
 
         Raises `StoreError` when it is held by another process, is damaged, or was written by another version.
         """
         self._path, self._read_only = path, read_only
+        self._memory_mb = memory_mb
         self._writing = threading.Lock()
         self._opening = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
@@ -250,15 +253,20 @@ class DuckStore:
                 self._database = self._connect()
             return self._database
 
+    def _connect_to(self) -> duckdb.DuckDBPyConnection:
+        # Without a bound it takes up to four fifths of the machine's memory.
+        config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": f"{self._memory_mb}MiB"}
+        return duckdb.connect(self._path, read_only=self._read_only, config=config)
+
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        database = duckdb.connect(self._path, read_only=self._read_only)
+        database = self._connect_to()
         try:
             layout = layouts.layout_of(database, self._path)
             if layout == 1 and not self._read_only:
                 database.close()
                 old = layouts.rebuild(self._path, layout)
                 _log.warning("%s was of layout %d and is brought up to date; the old one: %s", self._path, layout, old)
-                database = duckdb.connect(self._path)
+                database = self._connect_to()
             if not self._read_only:
                 database.execute(sql.CHECKPOINT)
                 for statement in sql.CREATE:

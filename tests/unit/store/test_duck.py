@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -271,3 +272,12 @@ def test_a_file_of_another_version_is_not_written_to(tmp_path: Path) -> None:
         database.execute("ALTER TABLE weld ADD COLUMN later BOOLEAN")
     with pytest.raises(StoreError, match=r"table weld was written by another version .*late, later"):
         DuckStore(path)
+
+
+@pytest.mark.parametrize("memory_mb", [64, 512])
+def test_it_takes_no_more_memory_than_it_is_given(tmp_path: Path, memory_mb: int) -> None:
+    store = open_store(StoreSettings(memory_mb=memory_mb), tmp_path)
+    assert isinstance(store, DuckStore)
+    with closing(store), store._connection() as connection:
+        [(limit,)] = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    assert limit == f"{memory_mb}.0 MiB"
