@@ -32,8 +32,7 @@ lint: $(VENV)/dev.stamp ## Check style, format, types and the layers
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/package.stamp $(VENV)/dev.stamp ## Measure every figure that the README quotes
-	@$(BIN)/python -m benchmarks
-	@$(BIN)/python -m benchmarks.path $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: $(VENV)/package.stamp $(VENV)/dev.stamp ## Watch memory for two hours at 200 welds/s with 20 browsers; ARGS="--minutes 20"
 	@$(BIN)/python -m benchmarks.live soak $(ARGS)

@@ -9,15 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.machine import describe
 from benchmarks.path.contenders import Contender, NodeRed, OverDuckDB, OverInfluxDB, Plain
 from benchmarks.path.load import BATCHED, items, payloads
+from benchmarks.path.results import Result, table
 from tests.influxd import Influxd, find_influxd
 from tests.running import wait_until
 from tests.system.mosquitto import Mosquitto
@@ -26,24 +27,6 @@ WITHIN_S = 900.0
 POLL_S = 0.5
 """Asking costs the one that is asked."""
 ENCODINGS = {"packed": True, "JSON": False}
-
-
-@dataclass(frozen=True)
-class Result:
-    """One contender with one kind of load."""
-
-    contender: str
-    encoding: str
-    per_message: int
-    curves: int
-    cpu_s: float
-    store_cpu_s: float
-    """Of a store that is a process of its own."""
-    wall_s: float
-
-    def per_cpu_s(self, *, with_store: bool) -> float:
-        """Return curves per processor second."""
-        return self.curves / (self.cpu_s + self.store_cpu_s * with_store)
 
 
 def measure(
@@ -85,6 +68,7 @@ def main() -> None:
     options.add_argument("--json", type=Path, help="also write the figures here")
     chosen = options.parse_args()
     console = Console()
+    machine = describe()
     found: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="lineside-bench-") as scratch:
         influxd = Influxd(Path(scratch) / "influxd") if find_influxd() else None
@@ -104,31 +88,8 @@ def main() -> None:
     for with_store in (True, False):
         console.print(table(found, with_store=with_store))
     if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(one) for one in found], indent=1), encoding="utf-8")
-
-
-def table(found: list[Result], *, with_store: bool) -> Table:
-    """Return curves per processor second, and how far Lineside is ahead of each other contender in the same run."""
-    kinds = sorted({(r.encoding, r.per_message) for r in found}, reverse=True)
-    counted = "influxd's counted" if with_store else "influxd's not counted"
-    made = Table(
-        "contender",
-        *(f"{encoding}, {size} a message" for encoding, size in kinds),
-        title=f"curves per processor second, {counted}",
-    )
-    of = {(r.contender, r.encoding, r.per_message): r.per_cpu_s(with_store=with_store) for r in found}
-    names = list(dict.fromkeys(r.contender for r in found))
-    for name in names:
-        made.add_row(name, *(f"{of[name, *kind]:,.0f}" if (name, *kind) in of else "" for kind in kinds))
-    for other in (Plain.name, NodeRed.name):
-        for own in (OverDuckDB.name, OverInfluxDB.name):
-            if other in names and own in names:
-                ratios = [
-                    f"{of[own, *kind] / of[other, *kind]:.1f}" if (own, *kind) in of and (other, *kind) in of else ""
-                    for kind in kinds
-                ]
-                made.add_row(f"{own} / {other}", *ratios)
-    return made
+        written = {"machine": machine, "found": [asdict(one) for one in found]}
+        chosen.json.write_text(json.dumps(written, indent=1), encoding="utf-8")
 
 
 def _contenders(influxd: Influxd | None, console: Console) -> dict[str, Callable[[Path, int], Contender]]:
