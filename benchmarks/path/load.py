@@ -17,8 +17,10 @@ TOPIC = "lineside/v1/bench/bodyshop/line/cell/weld"
 MIN_NS = 60 * 10**9
 HOUR_AGO_NS = 3600 * 10**9
 BATCHED = 100
-SOUND_KA = 2.0
-"""Welds without such a current are left out: not every contender could read them."""
+SOUND_KA, SOUND_SAMPLES = 2.0, 20
+"""Welds without such a current, or not for so long, are left out: not every contender could read them."""
+SHARE_ON = 0.15
+"""Of its largest, what counts as current for all of them."""
 CHANNELS = ("current_ka", "voltage_v", "force_kn")
 
 
@@ -29,7 +31,8 @@ def items(packed: bool) -> Iterator[dict[str, object]]:
     while True:
         for batch, _ in generate(settings, now, now + MIN_NS):
             for k in range(len(batch)):
-                if batch.current_ka[batch.offsets[k] : batch.offsets[k + 1]].max() > SOUND_KA:  # false for NaN
+                current = batch.current_ka[batch.offsets[k] : batch.offsets[k + 1]]
+                if np.count_nonzero(current > max(SOUND_KA, SHARE_ON * current.max())) > SOUND_SAMPLES:  # NaN: none
                     yield _item(batch, k, packed=packed)
         now += MIN_NS
 
