@@ -32,7 +32,8 @@ def items(packed: bool) -> Iterator[dict[str, object]]:
         for batch, _ in generate(settings, now, now + MIN_NS):
             for k in range(len(batch)):
                 current = batch.current_ka[batch.offsets[k] : batch.offsets[k + 1]]
-                if np.count_nonzero(current > max(SOUND_KA, SHARE_ON * current.max())) > SOUND_SAMPLES:  # NaN: none
+                on = current > max(SOUND_KA, SHARE_ON * current.max())
+                if np.isfinite(current).all() and np.count_nonzero(on) > SOUND_SAMPLES:
                     yield _item(batch, k, packed=packed)
         now += MIN_NS
 
