@@ -144,7 +144,9 @@ class Closer:
                 chosen = self._choose(connection, quiet_s)
                 if chosen is None:
                     return False
-                self._counting, self._changed = chosen.hours, False
+                # A weld of the time passed over, in which the snapshot has none, would be taken for counted as well.
+                start, end = chosen.hours
+                self._counting, self._changed = (min(start, self._known.until_ns), end), False
             try:
                 for statement in counted.COUNT_HOURS:
                     connection.execute(statement, chosen.hours)

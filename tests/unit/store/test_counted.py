@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -186,29 +187,49 @@ def test_a_late_weld_reopens_its_hour_until_it_is_quiet(tmp_path: Path) -> None:
     store.close()
 
 
+def commit_amid(monkeypatch: pytest.MonkeyPatch, step: int, commit: Callable[[], object]) -> None:
+    """Have a commit come between the first two statements of a step of counting; steps are numbered from 1."""
+    steps = 0
+
+    class Amid(tuple[str, ...]):
+        def __iter__(self) -> Any:
+            nonlocal steps
+            steps += 1
+            for number, statement in enumerate(tuple.__iter__(self)):
+                if number == 1 and steps == step:
+                    commit()
+                yield statement
+
+    monkeypatch.setattr(counted, "COUNT_HOURS", Amid(counted.COUNT_HOURS))
+
+
 def test_a_commit_amid_counting_undoes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = DuckStore(tmp_path / "store.duckdb")
     made = hourly(1)
     store.commit(Commit(cursor=1, welds=welds(made)))
     late = weld(900, time_ns=START + 5, cause="expulsion")
-    done: list[int] = []
-
-    class Amid(tuple[str, ...]):
-        """The statements of counting, between the first two of which a commit comes."""
-
-        def __iter__(self) -> Any:
-            for number, statement in enumerate(tuple.__iter__(self)):
-                if number == 1 and not done:
-                    done.append(1)
-                    store.commit(Commit(cursor=2, welds=welds([late])))
-                yield statement
-
-    monkeypatch.setattr(counted, "COUNT_HOURS", Amid(counted.COUNT_HOURS))
+    commit_amid(monkeypatch, 1, lambda: store.commit(Commit(cursor=2, welds=welds([late]))))
     assert store.close_hours() == 0
     assert closed_until(store) < START
     assert store.tally(Filters()).to_pylist() == plainly([*made, late], Filters(), (), 0)
     assert store.close_hours() == 1
     assert store.tally(Filters(), ("cause",)).to_pylist() == plainly([*made, late], Filters(), ("cause",), 0)
+    store.close()
+
+
+def test_a_late_weld_of_days_without_any_that_counting_passes_over_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DuckStore(tmp_path / "store.duckdb")
+    made = [weld(k, time_ns=START + day * DAY) for k, day in enumerate((0, 4, 7))]
+    store.commit(Commit(cursor=1, welds=welds(made)))
+    late = weld(900, time_ns=START + DAY + 5)
+    commit_amid(monkeypatch, 2, lambda: store.commit(Commit(cursor=2, welds=welds([late]))))
+    for _ in range(3):
+        store.close_hours()
+        for bucket_ns in (0, HOUR, DAY):
+            assert store.tally(Filters(), (), bucket_ns).to_pylist() == plainly([*made, late], Filters(), (), bucket_ns)
+    assert closed_until(store) == START + 5 * DAY
     store.close()
 
 
