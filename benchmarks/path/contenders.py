@@ -51,6 +51,10 @@ class Contender(ABC):
     def stored(self) -> int:
         """Return how many welds are durably in the store."""
 
+    def has(self, welds: int, messages: int) -> bool:  # noqa: ARG002 - for who cannot count welds
+        """Tell whether so many welds, which came in so many messages, are taken."""
+        return self.stored() >= welds
+
     def start(self) -> None:
         """Start, and wait until messages are taken."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -192,6 +196,31 @@ class Plain(WithInfluxDB):
 
     def stored(self) -> int:
         return count_influx(self._influxd, self._bucket, "plain")
+
+
+class Receiving(Contender):
+    """Only receives and acknowledges, by paho: no way in Python over MQTT takes less. See `benchmarks.path.receive`."""
+
+    name = "paho alone, which stores nothing"
+
+    def __init__(self, folder: Path, broker_port: int) -> None:
+        super().__init__(folder)
+        self._broker_port, self._count = broker_port, folder / "count"
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(HERE / "receive.py"), str(self._broker_port), str(self._count)]
+
+    def environ(self) -> dict[str, str]:
+        return {}
+
+    def is_ready(self) -> bool:
+        return self.says("subscribed")
+
+    def stored(self) -> int:
+        return 0
+
+    def has(self, welds: int, messages: int) -> bool:  # noqa: ARG002 - it does not look into them
+        return self._count.exists() and int(self._count.read_text(encoding="ascii") or 0) >= messages
 
 
 class NodeRed(WithInfluxDB):
