@@ -171,7 +171,7 @@ def judge_limits(limits: dict[str, int], wants: Wants) -> Iterator[Finding]:
             "warning",
             "broker",
             f"it has {window} unacknowledged messages on the way: so few share one fsync, which bounds the rate",
-            "write `max_inflight_messages 1000`",
+            "write `max_inflight_messages 20000`",
         )
 
 

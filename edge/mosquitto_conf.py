@@ -127,7 +127,7 @@ def _check_limits(settings: _Settings, max_payload_bytes: int) -> Iterator[Findi
         yield settings.finding("wrong", "memory_limit", "0", means, "0")
     if 0 < settings.number("max_inflight_messages", 20) < FEW_IN_FLIGHT:
         means = "so few messages share one fsync of the journal, which bounds the rate"
-        yield settings.finding("warning", "max_inflight_messages", "20", means, "1000")
+        yield settings.finding("warning", "max_inflight_messages", "20", means, "20000")
 
 
 def _check_access(settings: _Settings) -> Iterator[Finding]:

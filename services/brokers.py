@@ -31,7 +31,7 @@ autosave_on_changes true
 autosave_interval 1
 # Nothing is dropped for a collector that is away or slow; not 0, see deploy/mosquitto/mosquitto.conf.
 max_queued_messages 1000000000
-max_inflight_messages 1000
+max_inflight_messages 20000
 set_tcp_nodelay true
 log_dest stderr
 log_type error

@@ -26,7 +26,7 @@ persistence true
 persistence_location {folder}/
 autosave_on_changes true
 autosave_interval 1
-max_inflight_messages 1000
+max_inflight_messages 20000
 max_queued_messages 0
 set_tcp_nodelay true
 log_dest stderr

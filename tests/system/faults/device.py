@@ -61,6 +61,10 @@ class Device:
             self._acked = max(0, self._acked - LOST_WITH_BROKER)
         self._lost.set()
 
+    def send_on(self) -> None:
+        """Let it send all there is, however much of that was meant for later."""
+        self.end = len(self._load)
+
     def close(self) -> None:
         self._ended.set()
         if self._thread.is_alive():

@@ -109,8 +109,10 @@ def store_away_until_the_journal_is_full(scene: Scene) -> None:
     scene.plant.wait_for("collector")
     scene.plant.to_store.set("refused")
     path = status_path(scene.plant.config.data / "journal.sqlite")
+    scene.device.send_on()  # its share of the messages may be too few for that
     try:
         wait_until(lambda: (status := read_status(path)) and "its bound is" in status.stopped_reason, 60, "the bound")
+        scene.device.end = scene.device.position
         scene.wait(LONG_S)
     finally:
         scene.plant.to_store.set("good")

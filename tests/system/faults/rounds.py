@@ -88,7 +88,8 @@ def run_round(order: Order, folder: Path, tell: Callable[[str], object] = lambda
             plant.start()
             device.start()
             for name, moment in zip(order.faults, moments(order), strict=True):
-                device.end = moment + order.room  # so that the last ones are done under load, too
+                room = max(moment, device.position) + order.room  # so that the last ones are done under load, too
+                device.end = min(room, len(load))
                 wait_until(lambda at=moment: _watch(watcher, device.position >= at), 120, f"message {moment}")
                 report.done.append((name, device.position))
                 tell(f"message {device.position}: {name}")
