@@ -139,6 +139,10 @@ class Pipeline:
             if not busy:
                 pause = min(max(PAUSE_S[0], REST * (time.thread_time() - worked)), PAUSE_S[1])
                 stop.wait(max(0.0, pause - (time.monotonic() - started)))
+        with contextlib.suppress(StoreError):  # the account may be a second old, and is what a stopped plant leaves
+            if self._store.cursor() >= self.state.cursor:
+                self._commit(self._commit_of(Outcome(), reader))
+                self._states.clear()
 
     def _replay(self, reader: JournalReader, stop: threading.Event) -> None:
         """Bring the state to where the store is; its rows are there already."""

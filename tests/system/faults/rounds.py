@@ -132,13 +132,15 @@ def _watch(watcher: Watcher, done: bool) -> bool:
 
 def _settle(plant: Plant, device: Device, watcher: Watcher, last: int) -> None:
     """Wait until everything that was published is in the store, and nothing more comes."""
-    seen: list[int] = []
+    seen: list[tuple[int, str]] = []
 
     def rests() -> bool:
         plant.keep_running()
         watcher.look()
-        seen.append(plant.resting(watcher.account))
-        return device.acked >= last and seen[-1] >= 0 and len(seen) > 20 and len(set(seen[-20:])) == 1
+        seen.append((plant.resting(watcher.account), watcher.account["at"] if watcher.account else ""))
+        received, times = (set(column) for column in zip(*seen[-20:], strict=True))
+        # Accounts are written each second: one that stays the same says that nobody writes any.
+        return device.acked >= last and len(seen) > 20 and received != {-1} and len(received) == 1 and len(times) > 2
 
     wait_until(rests, SETTLE_S, f"rest ({device.acked} of {last} acknowledged, account {seen[-1:]})")
 

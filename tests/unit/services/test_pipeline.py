@@ -189,6 +189,22 @@ def test_bad_input_is_accounted_for_and_the_next_weld_is_judged_as_if_nothing_ha
         assert kept == payload
 
 
+def test_a_stopped_plant_leaves_the_account_of_its_last_message(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.pipeline.ACCOUNT_S", 3600.0)
+    shop.send(TOPIC, dump(weld(1)))
+    sent: list[int] = []
+
+    def has_second(store: DuckStore) -> bool:
+        """The first commit had the only account of the hour, and nothing is new in the second."""
+        if store.cursor() == 1 and not sent:
+            sent.append(1)
+            shop.send(TOPIC, dump(weld(3, body="B0")))
+        return store.cursor() == 2
+
+    shop.run(has_second)
+    assert shop.account() == {"received": 2, "stored": 2, "rejected": 0, "duplicate": 0, "pending": 0}
+
+
 @pytest.mark.parametrize(
     "topic", ["lineside/v1/s/a/L1/weld", "lineside/v1/s/a/L1/C1/welds", "lineside/v1//a/L1/C1/weld"]
 )
