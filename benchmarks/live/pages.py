@@ -10,18 +10,8 @@ from typing import Any
 from playwright.sync_api import BrowserContext, CDPSession, Page, ViewportSize, sync_playwright
 
 from benchmarks.live.viewers import asked_for
+from tests.chromium import CHROMIUM, FLAGS
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SIZE: ViewportSize = {"width": 1280, "height": 800}
 UP_MS = 120_000
 COUNT = (

@@ -27,19 +27,10 @@ from playwright.sync_api import (
 )
 
 from services.api.web import web_root
+from tests.chromium import CHROMIUM, FLAGS
 from tests.running import Demo, wait_until
 from tests.unit.models.welds import making
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SAMPLES = 100
 DT_US = 2000
 WAIT_MS = 20_000

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.live.pages import CHROMIUM, pages
+from benchmarks.live.pages import pages
 from benchmarks.live.plant import LivePlant
 from benchmarks.live.viewers import Viewer
 from services.api.web import web_root
 from services.brokers import find_mosquitto
+from tests.chromium import CHROMIUM
 from tests.system.conftest import need
 
 ROOT = Path(__file__).parents[2]
