@@ -68,6 +68,7 @@ class Hub:
         self._outboxes: set[Outbox] = set()
         self._dropped = Dropped()
         self._watched, self._unwatched = asyncio.Event(), asyncio.Event()
+        self._unwatched.set()
         self._followed = asyncio.Event()
         self._welds: list[str] = []
         self._welds_came = asyncio.Event()
@@ -151,7 +152,7 @@ class Hub:
         while True:
             try:
                 async with new_client(broker, "live") as client, asyncio.TaskGroup() as group:
-                    await client.subscribe(STATUS, 1)
+                    await client.subscribe([(STATUS, 1), (VERDICTS, 1)])
                     group.create_task(self._follow(client))
                     self.connected, wait = True, RETRY_S[0]
                     _log.info("live feed: listening at %s:%d", broker.host, broker.port)
@@ -170,14 +171,14 @@ class Hub:
         """Have the broker send verdicts while someone looks: at a full line's rate nobody else should pay for them."""
         try:
             while True:
-                await self._watched.wait()
-                await client.subscribe(VERDICTS, 1)
                 self._followed.set()
                 await self._unwatched.wait()
                 await asyncio.sleep(LINGER_S)
                 if not self._outboxes:
                     self._followed.clear()
                     await client.unsubscribe(VERDICTS)
+                    await self._watched.wait()
+                    await client.subscribe(VERDICTS, 1)
         finally:
             self._followed.clear()
 
