@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -85,18 +85,20 @@ def weld_lines(welds: pa.Table) -> Iterator[str]:
     key = pc.binary_join_element_wise(
         _array(table, "spot"), _array(table, "program"), time_ns.cast(pa.string()), "\0"
     ).to_pylist()
-    slots = pa.array([str(_hash(text) % LOG_SLOTS) for text in key])
+    hashes = [_hash(text) for text in key]
+    log_ns = _blurred(time_ns, hashes)
+    slots = pa.array([str(number % LOG_SLOTS) for number in hashes])
     finding = pc.if_else(pc.equal(_array(table, "verdict"), "ok"), "", row)
-    yield from lines("log", {"slot": slots}, {"finding": finding, "row": row}, _blurred(time_ns, key))
+    yield from lines("log", {"slot": slots}, {"finding": finding, "row": row}, log_ns)
 
-    yield from _lookup("weld", _array(table, "weld_id"), time_ns, key)
-    yield from _lookup("body", _array(table, "body"), time_ns, key)
+    yield from _lookup("weld", _array(table, "weld_id"), log_ns)
+    yield from _lookup("body", _array(table, "body"), log_ns)
 
 
-def _lookup(kind: str, names: pa.Array, time_ns: pa.Array, key: Sequence[str]) -> list[str]:
+def _lookup(kind: str, names: pa.Array, time_ns: pa.Array) -> list[str]:
     named = pc.not_equal(names, "")
     tags = {"kind": pa.array([kind] * len(names)), "slot": per_value(names, slot)}
-    columns = pa.table({**tags, "key": names, "time": _blurred(time_ns, key)}).filter(named)
+    columns = pa.table({**tags, "key": names, "time": time_ns}).filter(named)
     fields = {"key": _array(columns, "key")}
     return lines("lookup", _columns(columns, tuple(tags)), fields, _array(columns, "time"))
 
@@ -110,14 +112,14 @@ def body_lines(bodies: pa.Table) -> list[str]:
         fields[f"is_{verdict}"] = counted.cast(pa.float64())
     fields["row"] = _row("body", table)
     names = _array(table, "body")
-    time_ns = _blurred(_array(table, "first_ns"), names.to_pylist())
+    time_ns = _blurred(_array(table, "first_ns"), map(_hash, names.to_pylist()))
     return lines("body", {"slot": per_value(names, slot)}, fields, time_ns)
 
 
 def event_lines(events: pa.Table) -> list[str]:
     """Return the lines of events, rows of `schema.EVENT`."""
     table = last_of_each(events, ("event_id", "time_ns")).combine_chunks()
-    time_ns = _blurred(_array(table, "time_ns"), table["event_id"].to_pylist())
+    time_ns = _blurred(_array(table, "time_ns"), map(_hash, table["event_id"].to_pylist()))
     return _document("event", table, time_ns)
 
 
@@ -125,7 +127,7 @@ def reject_lines(rejects: pa.Table) -> list[str]:
     """Return the lines of rejects, rows of `schema.REJECT`."""
     table = last_of_each(rejects, ("seq", "item")).combine_chunks()
     orders = [order(seq, item) for seq, item in zip(table["seq"].to_pylist(), table["item"].to_pylist(), strict=True)]
-    time_ns = _blurred(_array(table, "received_ns"), [str(number) for number in orders])
+    time_ns = _blurred(_array(table, "received_ns"), [_hash(str(number)) for number in orders])
     return _document("reject", table, time_ns, order=pa.array(orders, pa.int64()))
 
 
@@ -158,10 +160,10 @@ def _row(measurement: str, table: pa.Table) -> pa.Array:
     return json_rows([_array(table, name) for name in ROWS[measurement]])
 
 
-def _blurred(time_ns: pa.Array, keys: Sequence[str]) -> pa.Array:
+def _blurred(time_ns: pa.Array, hashes: Iterable[int]) -> pa.Array:
     """Return the times, exact to `BLUR_NS`, with a hash of each key below."""
-    pairs = zip(time_ns.to_pylist(), keys, strict=True)
-    return pa.array([time // BLUR_NS * BLUR_NS + _hash(key) // SLOTS % BLUR_NS for time, key in pairs], pa.int64())
+    pairs = zip(time_ns.to_pylist(), hashes, strict=True)
+    return pa.array([time // BLUR_NS * BLUR_NS + number // SLOTS % BLUR_NS for time, number in pairs], pa.int64())
 
 
 def _hash(key: str) -> int:
