@@ -70,9 +70,9 @@ def _remove(parent: Any, key: Any, _: Random) -> None:
 
 
 def _wrap(parent: Any, key: Any, random: Random) -> None:
-    parent[key] = random.choice(
-        ([parent[key]], {"x": parent[key]}, [parent[key]] * 3, [parent[key]] * random.choice((5, 5, 5, 1001)))
-    )
+    value = parent[key]
+    many = 5 if isinstance(value, dict | list) else random.choice((5, 5, 5, 1001))
+    parent[key] = random.choice(([value], {"x": value}, [value] * 3, [value] * many))
 
 
 def _swap(parent: Any, key: Any, random: Random) -> None:
@@ -98,11 +98,15 @@ def _nudge(parent: Any, key: Any, random: Random) -> None:
 EDITS: tuple[Edit, ...] = (_replace, _replace, _replace, _remove, _wrap, _swap, _add, _nudge)
 
 
+CROWDED = 500
+"""Places in a message from which on nothing is repeated any more: it would be cut off anyway."""
+
+
 def _places(tree: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in items:
         found.append((tree, key))
-        if len(found) < 500:
+        if len(found) < CROWDED:
             _places(value, found)
     return found
 
@@ -114,12 +118,14 @@ def mutate(payload: bytes, random: Random) -> bytes:
         tree = [msgspec.msgpack.decode(payload) if packed else json.loads(payload)]
     except (ValueError, RecursionError, msgspec.MsgspecError):
         return corrupt(payload, random)
+    places = _places(tree, [])
     for _ in range(random.randint(1, 4)):
-        places = _places(tree, [])
         if places:
-            random.choice(EDITS)(*random.choice(places), random)
+            edit = random.choice(EDITS)
+            (_replace if edit is _wrap and len(places) >= CROWDED else edit)(*random.choice(places), random)
+            places = _places(tree, [])
     whole = tree[0] if tree else None
-    if random.random() < 0.1:
+    if random.random() < 0.1 and len(places) < CROWDED:
         whole = [whole] * random.choice((0, 1, 2, 2, 2, 50))
     encoded = encode(whole, packed=packed != (random.random() < 0.2))
     return corrupt(encoded, random) if random.random() < 0.1 else encoded
