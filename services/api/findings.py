@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.changes.causes import REACH_NS, Cause, Happening, causes
+from models.changes.causes import REACH_NS, Cause, Happening, Happenings
 from models.changes.search import mean_changes, rate_changes
 from models.changes.units import Change, Unit
 from models.welds.drift import WATCHED
@@ -79,35 +79,38 @@ def find_changes(ctx: Context, filters: Filters, span: Span, only: str, feature:
             means, n = table["mean"].to_numpy(), table["n"].to_numpy().astype(np.float64)
             moved += mean_changes(grid.units, grid.edges_ns, grid.lay_out(means, np.nan), grid.lay_out(n), name)
             units = grid.units if len(grid.units) > len(units) else units
-    happenings = _happenings(ctx, filters, span) if found or moved else []
-    answer = [_answer(ctx, change, [], units, happenings, span) for change in found]
-    return answer + [_answer(ctx, change, also, units, happenings, span) for change, also in _together(moved)]
+    happenings = _happenings(ctx, filters, span) if found or moved else Happenings([], (0, 0))
+    answer = [_answer(ctx, change, [], units, happenings) for change in found]
+    return answer + [_answer(ctx, change, also, units, happenings) for change, also in _together(moved)]
 
 
 def _grid(table: pa.Table, step_ns: int, span: Span) -> _Grid:
     first_ns = span.since_ns // step_ns * step_ns
     edges = np.arange(first_ns, span.until_ns + step_ns, step_ns, dtype=np.int64)
-    columns = [table[name].combine_chunks().dictionary_encode() for name in UNIT]
     if not len(table):
         return _Grid([], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), edges)
-    codes = np.stack([np.asarray(column.indices, dtype=np.int64) for column in columns])
-    kinds, unit = np.unique(codes, axis=1, return_inverse=True)
-    values = kinds.shape[1] * (len(edges) - 1)
+    unit, first = np.zeros(len(table), dtype=np.int64), np.zeros(0, dtype=np.int64)
+    for name in UNIT:
+        column = table[name].combine_chunks().dictionary_encode()
+        codes = unit * len(column.dictionary) + np.asarray(column.indices, dtype=np.int64)
+        _, first, unit = np.unique(codes, return_index=True, return_inverse=True)
+    values = len(first) * (len(edges) - 1)
     if values > MAX_VALUES:
         detail = f"{values} values would be searched; expected at most {MAX_VALUES}: narrow the place"
         raise ProblemError(400, detail, expected=f"at most {MAX_VALUES} values")
-    names = [column.dictionary.to_pylist() for column in columns]
-    units = [Unit(*(names[k][code] for k, code in enumerate(column))) for column in kinds.T.tolist()]
+    units = [Unit(**row) for row in table.select(UNIT).take(pa.array(first)).to_pylist()]
     bucket = (table["bucket_ns"].to_numpy() - first_ns) // step_ns
-    return _Grid(units, np.asarray(unit, dtype=np.int64).ravel(), bucket, edges)
+    return _Grid(units, unit, bucket, edges)
 
 
-def _happenings(ctx: Context, filters: Filters, span: Span) -> list[Happening]:
+def _happenings(ctx: Context, filters: Filters, span: Span) -> Happenings:
     # What names no gun or spot concerns them all the same: only the place is asked for.
-    wanted = Filters(filters.site, filters.area, since_ns=max(0, span.since_ns - REACH_NS), until_ns=span.until_ns)
+    since_ns = max(0, span.since_ns - REACH_NS)
+    wanted = Filters(filters.site, filters.area, since_ns=since_ns, until_ns=span.until_ns)
     rows = ctx.store.events(wanted, MAX_EVENTS).to_pylist()
     names = ("kind", "time_ns", "cell", "gun", "spot", "program", "note")
-    return [Happening(row["event_id"], *(row[name] for name in names)) for row in rows]
+    events = (Happening(row["event_id"], *(row[name] for name in names)) for row in rows)
+    return Happenings(events, (since_ns, span.until_ns))
 
 
 def _together(moved: Sequence[Change]) -> list[tuple[Change, list[str]]]:
@@ -125,11 +128,9 @@ def _together(moved: Sequence[Change]) -> list[tuple[Change, list[str]]]:
     return heads
 
 
-def _answer(
-    ctx: Context, change: Change, also: list[str], units: Sequence[Unit], happenings: Sequence[Happening], span: Span
-) -> ChangeOut:
+def _answer(ctx: Context, change: Change, also: list[str], units: Sequence[Unit], happenings: Happenings) -> ChangeOut:
     group = [unit for unit in units if unit.name(change.level) == change.name]
-    likely = causes(change, group, happenings, (span.since_ns - REACH_NS, span.until_ns))
+    likely = happenings.causes(change, group)
     spots = list(dict.fromkeys(unit.spot for unit in change.members))
     return ChangeOut(
         kind="defect_rate" if change.kind == "defect_rate" else "feature",

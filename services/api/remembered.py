@@ -1,4 +1,4 @@
-"""Answers that take seconds to find, kept for half a minute, and looked for one at a time.
+"""Answers that take seconds to find, kept for half a minute or several times as long as they took, one at a time.
 
 Every open page asks the same; without this each browser would cost the server a search of its own.
 """
@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 KEEP_S = 30.0
+KEEP_SHARE = 5
+"""An answer is kept this many times as long as it took to find, so that no question keeps the server busy."""
 
 T = TypeVar("T")
 
@@ -22,12 +24,15 @@ class Remembered(Generic[T]):
         self._keep_s, self._clock = keep_s, clock
         self._searching = threading.Lock()
         self._answers: dict[Hashable, tuple[float, T]] = {}
+        """Until when, and what."""
 
     def get(self, question: Hashable, find: Callable[[], T]) -> T:
-        """Return the answer found at most `keep_s` ago, or find it; what `find` raises is not kept."""
+        """Return the answer that is still kept, or find it; what `find` raises is not kept."""
         with self._searching:
             now = self._clock()
-            self._answers = {asked: kept for asked, kept in self._answers.items() if now - kept[0] < self._keep_s}
+            self._answers = {asked: kept for asked, kept in self._answers.items() if now < kept[0]}
             if question not in self._answers:
-                self._answers[question] = (self._clock(), find())
+                answer = find()
+                until = now + max(self._keep_s, KEEP_SHARE * (self._clock() - now))
+                self._answers[question] = (until, answer)
             return self._answers[question][1]

@@ -21,6 +21,22 @@ def test_an_answer_is_found_once_and_anew_when_it_is_old() -> None:
     assert remembered.get("a", find) == 3
 
 
+def test_what_took_long_is_kept_longer() -> None:
+    now, found = [0.0], []
+    remembered: Remembered[int] = Remembered(30.0, lambda: now[0])
+
+    def find() -> int:
+        now[0] += 10
+        found.append(1)
+        return len(found)
+
+    assert remembered.get("a", find) == 1
+    now[0] = 49.9
+    assert remembered.get("a", find) == 1
+    now[0] = 50.1
+    assert remembered.get("a", find) == 2
+
+
 def test_an_error_is_not_remembered() -> None:
     remembered: Remembered[int] = Remembered()
 

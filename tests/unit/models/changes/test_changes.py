@@ -8,7 +8,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from models.changes import scan
-from models.changes.causes import Happening, causes
+from models.changes.causes import Happening, Happenings
 from models.changes.search import mean_changes, rate_changes
 from models.changes.units import Change, Unit
 
@@ -240,7 +240,7 @@ GUN_UNITS = [unit for unit in UNITS if unit.gun == "G4"]
 def test_the_event_that_is_least_likely_by_chance_comes_first() -> None:
     dresses = [happening("tip_dress", 3 * k + 1, gun="G4") for k in range(-60, 120)]
     cap = happening("cap_change", 9, gun="G4")
-    [cause] = causes(change(), GUN_UNITS, [*dresses, cap], WINDOW)
+    [cause] = Happenings([*dresses, cap], WINDOW).causes(change(), GUN_UNITS)
     assert cause.happening == cap
     assert cause.lead_ns == 9 * MIN
     assert cause.chance == pytest.approx(1 - np.exp(-14 / 720))
@@ -251,6 +251,7 @@ def test_the_event_that_is_least_likely_by_chance_comes_first() -> None:
     [
         (happening("cap_change", 3, gun="G4"), True),
         (happening("cap_change", 3, gun="G5"), False),
+        (happening("cap_change", 3, gun="G4", program="P1"), False),  # both must be the unit's
         (happening("cap_change", -20, gun="G4"), False),  # after the change
         (happening("cap_change", 90, gun="G4"), False),  # long before it
         (happening("program_change", 3, program="P1"), False),  # a quarter of the gun's spots
@@ -262,10 +263,10 @@ def test_the_event_that_is_least_likely_by_chance_comes_first() -> None:
     ],
 )
 def test_which_events_can_have_caused_the_change_of_a_gun(event: Happening, matches: bool) -> None:
-    assert bool(causes(change(), GUN_UNITS, [event], WINDOW)) is matches
+    assert bool(Happenings([event], WINDOW).causes(change(), GUN_UNITS)) is matches
 
 
 def test_the_members_that_changed_count_where_they_are_known() -> None:
     members = tuple(unit for unit in GUN_UNITS if unit.program == "P1")
     event = happening("program_change", 3, program="P1")
-    assert causes(change(members=members), GUN_UNITS, [event], WINDOW)
+    assert Happenings([event], WINDOW).causes(change(members=members), GUN_UNITS)

@@ -6,7 +6,7 @@ import numpy as np
 
 from edge.simulator.settings import SimulatorSettings, Spells
 from edge.simulator.shop import Shop, generate
-from models.changes.causes import Happening, causes
+from models.changes.causes import Happening, Happenings
 from models.changes.search import mean_changes, rate_changes
 from models.changes.units import Unit
 from models.welds.features import FEATURES
@@ -66,7 +66,7 @@ def test_a_guns_spell_is_found_in_the_judged_welds_with_the_event_before_it() ->
     assert rate.share is not None
     assert rate.share > 0.7
     group = [unit for unit in units if unit.gun == bad_gun]
-    best = causes(rate, group, happenings, (START, START + MINUTES * MIN))[0]
+    best = Happenings(happenings, (START, START + MINUTES * MIN)).causes(rate, group)[0]
     assert best.happening.id == "fix"
     means = np.where(measured > 0, total / np.maximum(measured, 1), np.nan)
     moved = mean_changes(units, edges, means, measured, "force_mean_kn")[0]
