@@ -1,11 +1,12 @@
 """Answers that take seconds to find, kept for half a minute or several times as long as they took, one at a time.
 
-Every open page asks the same; without this each browser would cost the server a search of its own.
+Every open page asks the same; without this each browser would cost the server a search of its own. Who waits for a
+search holds no thread: the server has forty, and pages that wait would keep all other questions from being answered.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -18,21 +19,21 @@ T = TypeVar("T")
 
 
 class Remembered(Generic[T]):
-    """Answers by what was asked. Safe from any thread."""
+    """Answers by what was asked. Used in one event loop."""
 
     def __init__(self, keep_s: float = KEEP_S, clock: Callable[[], float] = time.monotonic) -> None:
         self._keep_s, self._clock = keep_s, clock
-        self._searching = threading.Lock()
+        self._searching = asyncio.Lock()
         self._answers: dict[Hashable, tuple[float, T]] = {}
         """Until when, and what."""
 
-    def get(self, question: Hashable, find: Callable[[], T]) -> T:
-        """Return the answer that is still kept, or find it; what `find` raises is not kept."""
-        with self._searching:
+    async def get(self, question: Hashable, find: Callable[[], T]) -> T:
+        """Return the answer that is still kept, or find it in a thread; what `find` raises is not kept."""
+        async with self._searching:
             now = self._clock()
             self._answers = {asked: kept for asked, kept in self._answers.items() if now < kept[0]}
             if question not in self._answers:
-                answer = find()
+                answer = await asyncio.to_thread(find)
                 until = now + max(self._keep_s, KEEP_SHARE * (self._clock() - now))
                 self._answers[question] = (until, answer)
             return self._answers[question][1]

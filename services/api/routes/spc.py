@@ -49,18 +49,19 @@ EVEN_FROM = 5.0
 
 
 @router.get("/changes", summary="What changed, when, and what else changed then", responses=listing())
-def read_changes(query: Annotated[ChangeQuery, Query()], ctx: Ctx, wanted: AsListing) -> Response:
+async def read_changes(query: Annotated[ChangeQuery, Query()], ctx: Ctx, wanted: AsListing) -> Response:
     """Give the changes of the defect rate, then those of features, each kind by its evidence.
 
     A change is given to the smallest group (plant, program, cell, gun or spot) that explains it, with the 95 %
     intervals of its moment and size, its share of the plant's additional defects, and the events close before it that
     are least likely to be there by chance. When nothing changes at all, a search finds something in one case of
     twenty. Features are in sigmas of each spot's own welds; under half a sigma nothing is told. Without `since` it
-    covers 8 h before `until`. An answer may be half a minute old.
+    covers 8 h before `until`. An answer may be half a minute old, or five
+    times as old as it took to find.
     """
     span = _span(query, ctx)
     filters = query.filters(ctx.clock())
-    found = ctx.changes.get(
+    found = await ctx.changes.get(
         query.model_dump_json(), lambda: find_changes(ctx, filters, span, query.only, query.feature)
     )
     return wanted.answer(ChangeOut, found)
