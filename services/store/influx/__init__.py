@@ -16,7 +16,7 @@ and read as a whole, so a reader never sees half a row, nulls stay nulls, and on
     spot_state   spot program                            STATES_NS                 all columns
     agv          agv                                     STATES_NS                 all columns
     source       source                                  STATES_NS                 all columns
-    progress                                             STATES_NS                 cursor, sources_at_ns
+    progress                                             STATES_NS                 cursor, sources_at_ns, layout
 
 Latest states all lie at one instant, so that a new one overwrites the old and nothing piles up. (*) Several bodies,
 events or rejects can share an instant; the digits below the millisecond are then a hash of what tells them apart.

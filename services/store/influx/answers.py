@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from services.store import schema
 from services.store.influx.lines import decode_tag
-from services.store.influx.points import ROWS
+from services.store.influx.points import OLDER_ROWS, ROWS
 
 Answer = Mapping[str, str]
 Value = str | int | float | bool | None
@@ -28,15 +28,23 @@ def time_ns(text: str) -> int:
 
 
 def row(measurement: str, answer: Answer) -> Row:
-    """Return the columns of a point's `row`."""
-    return dict(zip(ROWS[measurement], msgspec.json.decode(answer["_value"]), strict=True))
+    """Return the columns of a point's `row`; of an older layout only those that it had."""
+    values = msgspec.json.decode(answer["_value"])
+    names = ROWS[measurement]
+    return dict(zip(names if len(values) == len(names) else OLDER_ROWS[measurement], values, strict=True))
 
 
 def table(rows: Iterable[Row], columns: pa.Schema) -> pa.Table:
-    """Return rows as an Arrow table."""
+    """Return rows as an Arrow table; what an older row never had is null, or empty."""
     listed = list(rows)
-    arrays = [_array([row[field.name] for row in listed], field.type) for field in columns]
+    arrays = [_array([row.get(field.name, _never_had(field.type)) for row in listed], field.type) for field in columns]
     return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def _never_had(kind: pa.DataType) -> Value:
+    if pa.types.is_floating(kind):
+        return None
+    return "" if pa.types.is_string(kind) else False
 
 
 def _array(values: list[Value], kind: pa.DataType) -> pa.Array:

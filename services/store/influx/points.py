@@ -40,6 +40,24 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 """Columns in the order in which `row` has them: first those that queries match a prefix of."""
 
+LAYOUT = 2
+"""Of all that is in a bucket: `progress` tells it. Buckets of the first release do not; theirs is 1."""
+_CAME_WITH_2 = {
+    "weld": {
+        "risk", "shadow_risk", "by_model", "lacks", "shape_t2", "shape_q", "cause_scores", "loop_uh",
+        *(prefix + name for prefix in ("", "z_") for name in (
+            "charge_c", "r_first_uohm", "r_mean_uohm", "step_left", "current_dip_share", "force_step_kn",
+            "expansion_mm", "voltage_end_v", "voltage_step_v",
+        )),
+    },
+    "event": {"by", "details"},
+}  # fmt: skip
+OLDER_ROWS = {
+    measurement: tuple(column for column in ROWS[measurement] if column not in new)
+    for measurement, new in _CAME_WITH_2.items()
+}
+"""Columns of rows of layout 1, which stay as they are: fewer values tell them from today's."""
+
 WELD_CHARTED = ("verdict", "cause", "body", "weld_id", "lead", "score", "wear_count", *FEATURES)
 ACCOUNT_CHARTED = ("received", "stored", "rejected", "duplicate", "pending", "clock_offset_ms")
 
@@ -54,7 +72,7 @@ MEASUREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "agv": (("agv",), (*schema.AGV.names[1:], "row")),
     "source": (("source",), (*schema.SOURCE.names[1:], "row")),
     "account": (("source",), ACCOUNT_CHARTED),
-    "progress": ((), ("cursor", "sources_at_ns")),
+    "progress": ((), ("cursor", "sources_at_ns", "layout")),
 }
 """Per measurement its tags and its fields: what dashboards can name."""
 
@@ -146,7 +164,8 @@ def account_lines(sources: pa.Table, at_ns: int) -> list[str]:
 
 def progress_lines(cursor: int, sources_at_ns: int) -> list[str]:
     """Return the line that says how far everything is written; it goes last."""
-    fields = {"cursor": pa.array([cursor], pa.int64()), "sources_at_ns": pa.array([sources_at_ns], pa.int64())}
+    told = {"cursor": cursor, "sources_at_ns": sources_at_ns, "layout": LAYOUT}
+    fields = {name: pa.array([value], pa.int64()) for name, value in told.items()}
     return lines("progress", {}, fields, pa.array([STATES_NS], pa.int64()))
 
 

@@ -18,7 +18,7 @@ from services.store.influx.answers import Counts, Row
 from services.store.influx.points import BLUR_NS, PLACE, STATES_NS
 from services.store.influx.session import Session
 from services.store.keyed import last_of_each
-from services.store.protocol import Commit, Filters
+from services.store.protocol import Commit, Filters, StoreError
 
 Span = tuple[int, int]
 """From, inclusive, to, exclusive; ns."""
@@ -33,7 +33,7 @@ class InfluxStore:
 
     def __init__(self, settings: StoreSettings) -> None:
         """Raise `StoreError` when there is no token; InfluxDB itself is first talked to by the first call."""
-        self._session = Session(settings)
+        self._session, self._bucket = Session(settings), settings.bucket
         self._writing = threading.Lock()
         self._written: _Written | None = None
 
@@ -239,6 +239,11 @@ class InfluxStore:
 
     def _progress(self) -> tuple[int, int]:
         found = {answer["_field"]: int(answer["_value"]) for answer in self._query(queries.progress())}
+        if found.get("layout", 0) > points.LAYOUT:
+            raise StoreError(
+                f"bucket {self._bucket!r} has layout {found['layout']}; this Lineside reads up to "
+                f"{points.LAYOUT}: install the newer one again"
+            )
         return found.get("cursor", 0), found.get("sources_at_ns", 0)
 
     def _spot_times(self) -> dict[tuple[str, str], int]:

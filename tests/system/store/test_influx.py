@@ -12,7 +12,7 @@ import pytest
 
 from services.config import StoreSettings
 from services.store import open_store, schema
-from services.store.influx.points import MEASUREMENTS
+from services.store.influx.points import LAYOUT, MEASUREMENTS, STATES_NS
 from services.store.influx.session import Session
 from services.store.influx.store import InfluxStore
 from services.store.protocol import Commit, Filters, StoreError
@@ -21,6 +21,7 @@ from tests.unit.store.rows import SECOND, T0, body, filled, source, table, weld,
 
 pytestmark = pytest.mark.system
 
+RELEASED = Path(__file__).resolve().parents[2] / "data" / "released"
 EVERYTHING = "points() |> range(start: 1970-01-01T00:00:00Z, stop: 2250-01-01T00:00:00Z)"
 
 
@@ -185,5 +186,43 @@ def test_what_dashboards_can_name_is_what_is_written(influxd: Influxd) -> None:
         fields.add(answer["_field"])
     assert not {tag for tags, _ in seen.values() for tag in tags} & {"body", "weld_id", "event_id", "seq", "key"}
     assert seen == {name: (set(tags), set(fields)) for name, (tags, fields) in MEASUREMENTS.items()}
+    session.close()
+    store.close()
+
+
+def test_a_bucket_of_the_first_release_is_read_and_written_on(influxd: Influxd) -> None:
+    settings = influxd.settings()
+    session, store = Session(settings), InfluxStore(settings)
+    session.ensure_bucket()
+    session.write((RELEASED / "influxdb-1.lp").read_text(encoding="utf-8").splitlines())
+    assert store.cursor() == 41
+
+    rows = store.welds(Filters(), 10).to_pylist()
+    assert [row["weld_id"] for row in rows] == ["first-2", "first-1", "first-0"]
+    first = rows[-1]
+    assert (first["energy_j"], first["z_energy_j"]) == (pytest.approx(-31.630016), pytest.approx(78.397545))
+    assert (first["risk"], first["by_model"], first["lacks"], first["charge_c"]) == (None, False, "", None)
+    assert store.weld("first-1").to_pylist() == rows[1:2]
+    assert store.welds(Filters(spot="SP0", verdict="defect"), 10).to_pylist() == rows[1:2]
+    [event] = store.events(Filters(), 10).to_pylist()
+    assert (event["event_id"], event["kind"], event["by"], event["details"]) == ("E1", "cap_change", "", "")
+
+    new = welds([weld(7, time_ns=T0 + 7 * SECOND, spot="SP0", program="P1", charge_c=2.5)])
+    store.commit(Commit(cursor=42, welds=new))
+    both = store.welds(Filters(spot="SP0"), 10).to_pylist()
+    assert (both[0]["charge_c"], both[1:]) == (2.5, rows)
+    session.close()
+    store.close()
+
+
+def test_a_bucket_of_a_later_release_is_left_alone(influxd: Influxd) -> None:
+    settings = influxd.settings()
+    session, store = Session(settings), InfluxStore(settings)
+    session.ensure_bucket()
+    session.write([f"progress cursor=9i,sources_at_ns=1i,layout={LAYOUT + 1}i {STATES_NS}"])
+    for refused in (store.cursor, lambda: store.commit(bit(1))):
+        with pytest.raises(StoreError, match=f"has layout {LAYOUT + 1}; this Lineside reads up to {LAYOUT}"):
+            refused()
+    assert len(session.query(EVERYTHING)) == 3
     session.close()
     store.close()
