@@ -1,7 +1,7 @@
 """`make faults`: rounds of faults until each has been done as often as asked, a table, and a file for machines.
 
-Each round prints its seed; `--seed S --rounds 1` with the same options runs it again, fault by fault and message by
-message. Rounds that are in the result file already are not run again: the same command goes on where it was stopped.
+Each round prints its seed; `--again SEED` runs it once more from the result file, fault by fault, message by message.
+Rounds that are in that file already are otherwise not run again: the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -47,6 +48,11 @@ def orders(
     return made
 
 
+def order_in(done: Sequence[dict[str, Any]], seed: int) -> list[Order]:
+    """Return the round of that seed among the rows of a result file, as a list of one or none."""
+    return [msgspec.convert(row["order"], Order) for row in done if row["order"]["seed"] == seed][-1:]
+
+
 def main(
     seed: Annotated[int, typer.Option(help="Of the first round; the others count on from it.")] = 1,
     rounds: Annotated[int, typer.Option(help="Stop after so many rounds; 0: all.")] = 0,
@@ -55,7 +61,7 @@ def main(
     kills: Annotated[int, typer.Option(help="How often each process is killed.")] = 40,
     others: Annotated[int, typer.Option(help="How often each other fault is done.")] = 10,
     per_round: Annotated[int, typer.Option(help="Faults between two comparisons.")] = 20,
-    start: Annotated[str, typer.Option(help="Source time (ns) of the loads, as an earlier run printed it.")] = "",
+    again: Annotated[int, typer.Option(help="Seed of a round in the result file: only that one, once more.")] = 0,
     out: Annotated[Path, typer.Option(help="Result file, one JSON object a round.")] = Path("faults.jsonl"),
 ) -> None:
     """Do harm to a running plant and compare its results with those of an undisturbed run."""
@@ -63,16 +69,19 @@ def main(
     backends: tuple[Backend, ...] = ("duckdb", "influxdb") if backend == "both" else (backend,)  # type: ignore[assignment]  # as given
     done = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
     known = {(row["order"]["seed"], row["order"]["backend"]) for row in done if row["good"]}
-    start_ns = int(start) if start else (time.time_ns() // HOUR_NS - 8) * HOUR_NS
-    todo = orders(seed, backends, kills, others, per_round, only, start_ns)
-    todo = [order for order in todo if (order.seed, order.backend) not in known]
+    if again:
+        todo = order_in(done, again)
+        if not todo:
+            raise typer.BadParameter(f"{out} has no round of seed {again}", param_hint="--again")
+    else:
+        start_ns = (time.time_ns() // HOUR_NS - 8) * HOUR_NS
+        todo = orders(seed, backends, kills, others, per_round, only, start_ns)
+        todo = [order for order in todo if (order.seed, order.backend) not in known]
     bad = 0
     for order in todo[: rounds or None]:
         folder = Path(tempfile.mkdtemp(prefix=f"faults-{order.seed}-"))
-        console.print(
-            f"seed {order.seed} over {order.backend}: {len(order.faults)} faults, {order.messages} messages, "
-            f"--start {order.start_ns}, in {folder}"
-        )
+        extent = f"{len(order.faults)} faults, {order.messages} messages"
+        console.print(f"seed {order.seed} over {order.backend}: {extent}, in {folder}")
         report = run_round(order, folder, lambda text: console.print(f"  {text}", style="dim", highlight=False))
         done.append(report.plain())
         with out.open("a", encoding="utf-8") as file:

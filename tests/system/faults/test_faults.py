@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from tests.influxd import find_influxd
 from tests.system.conftest import need
+from tests.system.faults.__main__ import order_in
 from tests.system.faults.kinds import FAULTS, faults_of
 from tests.system.faults.load import HOUR_NS, make_load
 from tests.system.faults.outcome import KEYS, Tables, differences
 from tests.system.faults.plant import Backend
-from tests.system.faults.rounds import Order, can_mount, moments, run_round
+from tests.system.faults.rounds import Order, Report, can_mount, moments, run_round
 from tests.system.mosquitto import find_mosquitto
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -64,6 +67,9 @@ def test_a_round_can_be_had_again() -> None:
     assert one == two
     assert one != make_load(order.seed + 1, 300, order.start_ns)
     assert len({sent.payload for sent in one}) < len(one)  # some come twice
+    written = json.loads(json.dumps(msgspec.to_builtins(Report(order).plain())))
+    assert order_in([written], order.seed) == [order]
+    assert order_in([written], order.seed + 1) == []
 
 
 def test_every_fault_of_a_round_exists() -> None:
