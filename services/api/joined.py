@@ -1,11 +1,12 @@
 """One search for all who ask before it begins: a herd of pages that load at once costs the server as much as a few.
 
-Nobody gets an answer that is older than the question, as with a memory of answers (`services.api.remembered`).
+Nobody gets an answer that is older than the question, as with a memory of answers (`services.api.remembered`); and as
+there, who waits holds no thread.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -22,19 +23,19 @@ class _Search(Generic[T]):
 
 
 class Joined(Generic[T]):
-    """One question, asked from any thread; its searches run one at a time."""
+    """One question, asked in one event loop; its searches run one at a time, each in a thread."""
 
     def __init__(self) -> None:
-        self._searching = threading.Lock()
+        self._searching = asyncio.Lock()
         self._waiting: _Search[T] = _Search()
         """The search that has not begun: whoever asks now waits for it."""
 
-    def get(self, find: Callable[[], T]) -> T:
+    async def get(self, find: Callable[[], T]) -> T:
         """Return what a search found that began after this call; what `find` raises only its own caller hears."""
         search = self._waiting
-        with self._searching:
+        async with self._searching:
             if not search.found:
                 if search is self._waiting:
                     self._waiting = _Search()
-                search.found.append(find())
+                search.found.append(await asyncio.to_thread(find))
             return search.found[0]

@@ -28,13 +28,13 @@ router = APIRouter(prefix="/api/v1", tags=["plant"])
     response_model=PlantOut,
     responses=problems_of(400, 503),
 )
-def read_plant(ctx: Ctx) -> Response:
+async def read_plant(ctx: Ctx) -> Response:
     """Give lines and cells, every spot with its position and latest verdict, and the shift now running.
 
     What is not in the plant model but has been seen on the wire is listed too, with `known` false.
     """
     # Each page asks it first, and after a restart all pages ask at once: for thousands of spots the dearest answer.
-    answer = ctx.plant_json.get(lambda: _plant(ctx).model_dump_json())
+    answer = await ctx.plant_json.get(lambda: _plant(ctx).model_dump_json())
     return Response(answer, media_type=JSON)
 
 

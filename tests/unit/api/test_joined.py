@@ -1,10 +1,9 @@
+import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from services.api.joined import Joined
-from tests.running import wait_until
 
 
 def test_all_who_wait_share_the_next_search_and_none_gets_an_older_one() -> None:
@@ -18,37 +17,34 @@ def test_all_who_wait_share_the_next_search_and_none_gets_an_older_one() -> None
         go.wait(10)
         return searches[-1]
 
-    asking: list[int] = []
-
-    def ask() -> int:
-        asking.append(1)
-        return joined.get(find)
-
-    with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(ask)
-        assert begun.wait(10)
-        later = [pool.submit(ask) for _ in range(7)]  # the state may have changed since the first search began
-        wait_until(lambda: len(asking) == 8, 10, "all questions")
+    async def ask() -> tuple[int, list[int], int]:
+        first = asyncio.create_task(joined.get(find))
+        assert await asyncio.to_thread(begun.wait, 10)
+        later = [asyncio.create_task(joined.get(find)) for _ in range(7)]  # what is asked for may have changed since
+        await asyncio.sleep(0)  # all of them ask
         go.set()
-        assert first.result(10) == 1
-        assert {one.result(10) for one in later} == {2}
-    assert joined.get(find) == 3
+        return await first, await asyncio.gather(*later), await joined.get(find)
+
+    assert asyncio.run(ask()) == (1, [2] * 7, 3)
 
 
 def test_an_error_is_its_caller_s_alone() -> None:
     joined: Joined[int] = Joined()
-    began, go = threading.Event(), threading.Event()
+    begun, go = threading.Event(), threading.Event()
 
     def fail() -> int:
-        began.set()
+        begun.set()
         go.wait(10)
         raise ValueError("no")
 
-    with ThreadPoolExecutor(2) as pool:
-        failing = pool.submit(joined.get, fail)
-        assert began.wait(10)
-        waiting = pool.submit(joined.get, lambda: 7)
+    async def ask() -> int:
+        failing = asyncio.create_task(joined.get(fail))
+        assert await asyncio.to_thread(begun.wait, 10)
+        waiting = asyncio.create_task(joined.get(lambda: 7))
+        await asyncio.sleep(0)
         go.set()
         with pytest.raises(ValueError, match="no"):
-            failing.result(10)
-        assert waiting.result(10) == 7
+            await failing
+        return await waiting
+
+    assert asyncio.run(ask()) == 7
