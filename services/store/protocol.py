@@ -83,7 +83,7 @@ class Store(Protocol):
         """Return the one row of `schema.WELD` with that id (the newest, should there be several), or none."""
 
     def welds_of(self, weld_ids: Collection[str]) -> pa.Table:
-        """Return the rows of `schema.WELD` with these ids, of several with one id the newest; in no order."""
+        """Return rows of `schema.WELD_IN_SHORT` with these ids, of several with one id the newest; in no order."""
 
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict.

@@ -111,17 +111,19 @@ class DuckStore:
 
     def weld(self, weld_id: str) -> pa.Table:
         """Return the weld with that id, or none."""
-        return self.welds_of([weld_id])
+        return self._by_ids([weld_id], schema.WELD)
 
     def welds_of(self, weld_ids: Collection[str]) -> pa.Table:
         """Return the welds with these ids, newest first."""
-        wanted = sorted(set(weld_ids))
+        return self._by_ids(sorted(set(weld_ids)), schema.WELD_IN_SHORT)
+
+    def _by_ids(self, wanted: list[str], columns: pa.Schema) -> pa.Table:
         if not wanted:
-            return schema.WELD.empty_table()
+            return columns.empty_table()
         with self._snapshot() as connection:
             opened = self._open_spans(connection)
             hours = _column(connection, counted.HOURS_OF_IDS, [wanted]) if self._counts else []
-            return _welds_at(connection, schema.WELD, *sql.rows_of_ids(wanted, counted.hours_to_search(hours, opened)))
+            return _welds_at(connection, columns, *sql.rows_of_ids(wanted, counted.hours_to_search(hours, opened)))
 
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict in groups and time buckets: from the counts of closed hours, the rest one by one."""

@@ -100,7 +100,7 @@ class InfluxStore:
     def welds_of(self, weld_ids: Collection[str]) -> pa.Table:
         """Return the welds with these ids, in no order; each is looked up by itself, in its own slot."""
         found = [self.weld(weld_id) for weld_id in sorted(set(weld_ids))]
-        return pa.concat_tables(found) if found else schema.WELD.empty_table()
+        return pa.concat_tables(found or [schema.WELD.empty_table()]).select(schema.WELD_IN_SHORT.names)
 
     def tally(self, filters: Filters, by: tuple[str, ...] = (), bucket_ns: int = 0) -> pa.Table:
         """Count welds by verdict in groups and time buckets."""
