@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import rows
-from benchmarks.machine import describe
+from benchmarks.machine import describe, wide_console
 from benchmarks.rows import Found, Row
 
 
@@ -54,7 +53,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="minutes instead of an hour: shows that it works")
     parser.add_argument("--json", type=Path, help="also write all rows here")
     options = parser.parse_args()
-    console, machine = Console(), describe()
+    console, machine = wide_console(), describe()
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory(prefix="lineside-bench-") as scratch:
         for name in options.only:

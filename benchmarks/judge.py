@@ -12,11 +12,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.judging import measure
-from benchmarks.machine import describe
+from benchmarks.machine import describe, wide_console
 from edge.simulator.settings import SimulatorSettings
 from edge.simulator.shop import generate
 from edge.sources import Limits, Message, decode
@@ -148,7 +147,7 @@ def main() -> None:
     }
     for name, figures in found.items():
         table.add_row(name, *(f"{x:,.2f}" for x in figures.values()))
-    Console().print(table)
+    wide_console().print(table)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "rows": found}, indent=1), encoding="utf-8")
 

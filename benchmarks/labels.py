@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from aeon.transformations.collection.convolution_based import MiniRocket
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.machine import wide_console
 from models.scoring import auc
 from models.welds.batch import WeldBatch
 from models.welds.features import FEATURES, extract
@@ -196,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=TITANIUM)
     data = read(parser.parse_args().data)
-    console = Console(width=140)
+    console = wide_console()
     faults = sorted(set(data.label) - {"ok"})
     console.print(
         f"{len(data.label)} labelled welds, {int(data.scored.sum())} scored; risk = P(not ok), defect from 0.5"

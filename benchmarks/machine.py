@@ -8,8 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
+from rich.console import Console
 
 PROCESSOR = "model name"
+WIDTH = 140
+"""Of what does not go to a terminal: a table in a file or a log is not to be cut to 80 columns."""
+
+
+def wide_console() -> Console:
+    """Return where tables are printed."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def describe() -> dict[str, object]:

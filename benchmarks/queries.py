@@ -26,7 +26,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, wide_console
 from benchmarks.many_welds import DAY_NS, Many, names
 from benchmarks.path.contenders import OverDuckDB
 from services.layout import DataLayout
@@ -285,7 +285,7 @@ def main() -> None:
     options.add_argument("--folder", type=Path, help="where the store is kept, and taken from when it is there")
     options.add_argument("--json", type=Path, help="also write the figures here")
     chosen = options.parse_args()
-    console, many = Console(), Many(chosen.rows, chosen.days)
+    console, many = wide_console(), Many(chosen.rows, chosen.days)
     with tempfile.TemporaryDirectory(prefix="lineside-bench-") as scratch:
         folder = chosen.folder or Path(scratch)
         path = DataLayout(folder / "data").store

@@ -8,11 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.live import browsers, idle, pixel, rate, soak
-from benchmarks.machine import describe
+from benchmarks.machine import describe, wide_console
 
 MEASUREMENTS = {"rate": rate, "pixel": pixel, "soak": soak, "idle": idle, "browsers": browsers}
 SERIES = ("looks", "memory")
@@ -28,7 +27,7 @@ def main() -> None:
         module.add_options(command)
         command.add_argument("--json", type=Path, help="also write everything here, samples included")
     options = parser.parse_args()
-    console = Console()
+    console = wide_console()
     machine = describe()
     with tempfile.TemporaryDirectory(prefix="lineside-live-") as scratch:
         found = {"measurement": options.command, "machine": machine}

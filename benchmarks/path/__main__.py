@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, wide_console
 from benchmarks.path.contenders import Contender, NodeRed, OverDuckDB, OverInfluxDB, Plain, Receiving
 from benchmarks.path.load import BATCHED, items, payloads
 from benchmarks.path.results import Result, table
@@ -68,7 +68,7 @@ def main() -> None:
     options.add_argument("--only", default="", help="part of a contender's name")
     options.add_argument("--json", type=Path, help="also write the figures here")
     chosen = options.parse_args()
-    console = Console()
+    console = wide_console()
     machine = describe()
     found: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="lineside-bench-") as scratch:
