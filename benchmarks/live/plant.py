@@ -165,14 +165,20 @@ class LivePlant:
             "data": sum(sizes.values()),
         }
 
+    def store_bytes(self) -> int:
+        """Return what the store holds of the server's memory."""
+        return int(float(self._metrics()["lineside_store_memory_bytes"]))
+
     def means_s(self) -> dict[str, tuple[float, float]]:
         """Return (sum of seconds, count) of each step as `/metrics` tells them: differences give means."""
-        lines = httpx.get(f"{self.url}/metrics", timeout=30).raise_for_status().text.splitlines()
         found: dict[str, list[float]] = {}
-        for line in lines:
-            name, _, value = line.rpartition(" ")
+        for name, value in self._metrics().items():
             for place, part in enumerate(("_sum", "_count")):
                 if part in name and name.startswith(("lineside_pipeline_step_seconds", "lineside_journal_commit_sec")):
                     key = name.replace(part, "").replace("lineside_", "")
                     found.setdefault(key, [0.0, 0.0])[place] = float(value)
         return {name: (total, count) for name, (total, count) in found.items()}
+
+    def _metrics(self) -> dict[str, str]:
+        lines = httpx.get(f"{self.url}/metrics", timeout=30).raise_for_status().text.splitlines()
+        return {name: value for name, _, value in (line.rpartition(" ") for line in lines) if name}

@@ -28,9 +28,20 @@ LIMIT_SHARE_PER_H = 0.02
 """Flat: the whole 95 % interval of the slope is below so much of the median per hour ..."""
 LEAST_LIMIT_PER_H = {"bytes": 2 * 2**20, "count": 2.0}
 """... or below this, of whatever is small."""
-BYTES = ("rss_bytes", "pss_bytes", "anonymous_bytes", "JSHeapUsedSize")
+OWN = "beside_store_bytes"
+"""The server's anonymous memory without what its store holds, which fills up to `store.memory_mb` in hours."""
+BYTES = ("rss_bytes", "pss_bytes", "anonymous_bytes", "store_bytes", OWN, "JSHeapUsedSize")
 COUNTS = ("files", "threads", "Nodes", "DetachedNodes", "JSEventListeners", "Documents")
-JUDGED = ("anonymous_bytes", "files", "threads", "JSHeapUsedSize", "DetachedNodes", "JSEventListeners", "Documents")
+JUDGED = (
+    "anonymous_bytes",
+    OWN,
+    "files",
+    "threads",
+    "JSHeapUsedSize",
+    "DetachedNodes",
+    "JSEventListeners",
+    "Documents",
+)
 """What gets a verdict; the rest is only told. `Nodes` grow until the page's lists are as long as they may be."""
 PAGE = "page"
 TOLD = frozenset({"simulator", "viewers", "browser driver"})
@@ -82,10 +93,13 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
 
 def _sample(at_s: float, plant: LivePlant, named: Any, shown: Pages) -> dict[str, Any]:
     shown.collect()
-    account = plant.account()
+    account, held = plant.account(), plant.store_bytes()
+    processes: dict[str, dict[str, Any]] = {name: asdict(one) for name, one in usage(named).items()}
+    server = processes["server"]
+    server |= {"store_bytes": held, OWN: server["anonymous_bytes"] - held}
     return {
         "at_s": round(at_s, 1),
-        "processes": {name: asdict(one) for name, one in usage(named).items()} | {PAGE: shown.held()},
+        "processes": processes | {PAGE: shown.held()},
         "disk_bytes": plant.disk_bytes(),
         "stored": account["stored"],
         "pending": account["pending"],
@@ -110,6 +124,8 @@ def summarise(lines: list[dict[str, Any]]) -> dict[str, Any]:
                     series[process, figure].append(figures[figure])
                     times[process, figure].append(sample["at_s"])
     figures = {f"{key[0]} {key[1]}": _figure(*key, times[key], values) for key, values in series.items()}
+    for process in {process for process, figure in series if figure == OWN}:
+        figures[f"{process} anonymous_bytes"].pop("verdict", None)
     judged = [figure["verdict"] for figure in figures.values() if "verdict" in figure]
     verdict = "grows" if "grows" in judged else "undecided" if "undecided" in judged else "flat"
     seconds = samples[-1]["at_s"] - samples[0]["at_s"]

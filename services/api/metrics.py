@@ -54,10 +54,14 @@ class StoreCollector(Collector):
         """Yield what the store says; when it says nothing, only that it is down."""
         try:
             at_ns, sources = self._context.store.sources()
+            held = self._context.store.memory_bytes()
         except StoreError:
             yield GaugeMetricFamily("lineside_store_up", "1 while the store answers.", 0)
             return
         yield GaugeMetricFamily("lineside_store_up", "1 while the store answers.", 1)
+        yield GaugeMetricFamily(
+            "lineside_store_memory_bytes", "What the embedded store holds of this process's memory.", held
+        )
         total = total_of(sources)
         items = CounterMetricFamily(
             "lineside_items",

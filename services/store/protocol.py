@@ -124,6 +124,9 @@ class Store(Protocol):
     def sources(self) -> tuple[int, pa.Table]:
         """Return the newest account: when it was taken (ns), and rows of `schema.SOURCE`, sorted by source."""
 
+    def memory_bytes(self) -> int:
+        """Return what the store holds of this process's memory, 0 when its data are another process's affair."""
+
     def hold(self) -> None:
         """Put all that was committed into the file and leave that as it is until `let_go`; raises `StoreError`.
 

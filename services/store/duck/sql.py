@@ -105,6 +105,7 @@ SET_PROGRESS = "UPDATE progress SET cursor = ?, sources_at_ns = ?"
 NEWEST_NS = "SELECT coalesce(max(time_ns), 0) FROM weld"
 GET_PROGRESS = "SELECT cursor, sources_at_ns FROM progress"
 GET_LAYOUT = "SELECT version FROM layout"
+MEMORY = "SELECT sum(memory_usage_bytes) FROM duckdb_memory()"
 COLUMNS = (
     "SELECT column_name FROM information_schema.columns WHERE table_catalog = current_database() AND table_name = ? "
     "ORDER BY ordinal_position"

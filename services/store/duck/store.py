@@ -172,6 +172,12 @@ class DuckStore:
             at_ns = _progress(connection)[1]
             return at_ns, _fetch(connection, schema.SOURCE, sql.SOURCES, [])
 
+    def memory_bytes(self) -> int:
+        """Return what DuckDB keeps of its file and works in, which `memory_mb` bounds."""
+        with self._connection() as connection:
+            [(held,)] = connection.execute(sql.MEMORY).fetchall()
+        return int(held)
+
     def hold(self) -> None:
         """Put all that was committed into the file and leave that as it is until `let_go`; commits go to its log."""
         self._closer.pause()

@@ -217,6 +217,10 @@ class InfluxStore:
         rows = sorted(self._states("source"), key=lambda row: str(row["source"]))
         return at_ns, answers.table(rows, schema.SOURCE)
 
+    def memory_bytes(self) -> int:
+        """Return 0: InfluxDB has a process of its own."""
+        return 0
+
     def hold(self) -> None:
         """Do nothing: InfluxDB is backed up by its own means."""
 

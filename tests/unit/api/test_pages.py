@@ -11,7 +11,7 @@ import pytest
 from edge.broker_watch import BrokerReport, report_path
 from edge.findings import Finding
 from services.api.moments import MOMENT
-from services.config import Config
+from services.config import Config, StoreSettings
 from services.layout import DataLayout
 from services.store.duck.store import DuckStore
 from tests.unit.api.conftest import Client, client_of
@@ -199,6 +199,11 @@ def test_metrics(shop: Shop) -> None:
     route = 'route="/api/v1/spots/{spot:path}"'
     assert metrics[f'lineside_http_request_seconds_count{{{route},status="200"}}'] == 1
     assert metrics[f'lineside_http_request_seconds_count{{{route},status="404"}}'] == 1
+
+
+def test_metrics_tell_what_the_store_holds(shop: Shop) -> None:
+    held = metrics_of(client_of(shop))["lineside_store_memory_bytes"]
+    assert 0 < held <= StoreSettings().memory_mb * 2**20
 
 
 def test_metrics_without_a_store_say_that_it_is_down(shop: Shop, closed_store: DuckStore) -> None:
