@@ -27,6 +27,8 @@ from benchmarks.live.probe import PROBE
 
 TREND_S, CHANGES_S, RETRY_S = 20.0, 60.0, 3.0
 """As in `headline.js`, `overview.js` and `live.js`."""
+IDLE_S = 2.0
+"""A connection that was idle for longer is not used again: after 5 s the server closes it, and a browser notices."""
 SIGNAL_KINDS = ("defect_burst", "drift", "wear_warning", "dress_ineffective")
 READY = "ready"
 KEPT = {"defects": 50, "signals": 100}
@@ -54,7 +56,12 @@ class Viewer:
         self._url, self.seen = url, Seen()
         self.asked: set[str] = set()
         """What was asked for, as `asked_for` writes it."""
-        self._client = httpx.AsyncClient(base_url=url, timeout=30, headers={"accept": "application/json"})
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=30,
+            headers={"accept": "application/json"},
+            limits=httpx.Limits(keepalive_expiry=IDLE_S),
+        )
         self._since = "-8h"
         self._hears, self._loaded = asyncio.Event(), asyncio.Event()
 
