@@ -56,8 +56,8 @@ async def read_changes(query: Annotated[ChangeQuery, Query()], ctx: Ctx, wanted:
     intervals of its moment and size, its share of the plant's additional defects, and the events close before it that
     are least likely to be there by chance. When nothing changes at all, a search finds something in one case of
     twenty. Features are in sigmas of each spot's own welds; under half a sigma nothing is told. Without `since` it
-    covers 8 h before `until`. An answer may be half a minute old, or five
-    times as old as it took to find.
+    covers 8 h before `until`. An answer may be half a minute old, or
+    five times as old as it took to find.
     """
     span = _span(query, ctx)
     filters = query.filters(ctx.clock())
