@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ def main() -> None:
         module.add_options(command)
         command.add_argument("--json", type=Path, help="also write everything here, samples included")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that what was started here is ended
     console = wide_console()
     machine = describe()
     with tempfile.TemporaryDirectory(prefix="lineside-live-") as scratch:
