@@ -19,6 +19,8 @@ from models.changes import scan
 from models.changes.units import LEVELS, Change, Grouping, Unit, group
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Ratios = Callable[[Grouping, Mask], tuple[NDArray[np.int64], Array]]
 MAX_CHANGES = 20
 MAX_ROUNDS = 60
 LEAST_SIGMA = 0.5
@@ -49,16 +51,17 @@ def rate_changes(units: Sequence[Unit], edges_ns: NDArray[np.int64], defects: Ar
     """
     if not units or defects.shape[1] < 2:
         return []
-    groupings, active = group(units), np.ones(len(units), dtype=np.bool_)
+    active = np.ones(len(units), dtype=np.bool_)
     plant_d, plant_n = defects.sum(axis=0), trials.sum(axis=0)
     found: list[Change] = []
 
-    def ratios(grouping: Grouping, among: NDArray[np.bool_]) -> Array:
-        keep = among[:, None]
-        return scan.rate_ratio(grouping.sums(defects * keep), grouping.sums(trials * keep))
+    def ratios(grouping: Grouping, among: Mask) -> tuple[NDArray[np.int64], Array]:
+        groups, (d, n) = grouping.sums(among, defects, trials)
+        return groups, scan.rate_ratio(d, n)
 
+    series = _Series(group(units), ratios, active, defects.shape[1] - 1)
     while active.any() and len(found) < MAX_CHANGES:
-        best = _best(groupings, ratios, active)
+        best = _best(series, active)
         if best is None:
             break
         inside = active & (best.grouping.of_unit == best.row)
@@ -77,6 +80,7 @@ def rate_changes(units: Sequence[Unit], edges_ns: NDArray[np.int64], defects: Ar
             place, values = (start, cut, ratio(start, stop)), (d1 / n1, d2 / n2)
             found.append(_change("defect_rate", best, "", edges_ns, place, values, (low, high), share, ranked))
         active &= ~inside
+        series.renew(inside, active)
     return _sorted(found)
 
 
@@ -93,19 +97,18 @@ def mean_changes(
     units = _members(units, kept)
     if not units or z.shape[1] < 2:
         return []
-    groupings = group(units)
+    groupings, everyone = group(units), np.ones(len(units), dtype=np.bool_)
     total = z * n
-    sigma_of = {g.level: np.maximum(scan.step_sigma(g.sums(total), g.sums(n)), CALMEST_SIGMA) for g in groupings}
+    sigma_of = {g.level: np.maximum(scan.step_sigma(*g.sums(everyone, total, n)[1]), CALMEST_SIGMA) for g in groupings}
 
-    def ratios(grouping: Grouping, among: NDArray[np.bool_]) -> Array:
-        keep = among[:, None]
-        ratio = scan.mean_ratio(grouping.sums(total * keep), grouping.sums(n * keep), sigma_of[grouping.level])
-        return np.nan_to_num(ratio)
+    def ratios(grouping: Grouping, among: Mask) -> tuple[NDArray[np.int64], Array]:
+        groups, (x, m) = grouping.sums(among, total, n)
+        return groups, np.nan_to_num(scan.mean_ratio(x, m, sigma_of[grouping.level][groups]))
 
-    everyone = np.ones(len(units), dtype=np.bool_)
+    series = _Series(groupings, ratios, everyone, z.shape[1] - 1)
     freedom = scan.step_freedom(int((n.sum(axis=0) > 0).sum()))
     for _ in range(MAX_ROUNDS):
-        best = _best(groupings, ratios, everyone, freedom)
+        best = _best(series, everyone, freedom)
         if best is None or len(found) >= MAX_CHANGES:
             break
         inside = best.grouping.of_unit == best.row
@@ -127,6 +130,7 @@ def mean_changes(
             ranked = _ranked(members, own, moved * np.sign(step))
             bounds = (step - half, step + half)
             found.append(_change("feature", best, feature, edges_ns, place, values, bounds, None, ranked))
+        series.renew(inside, everyone)
     return _sorted(found)
 
 
@@ -142,23 +146,46 @@ def _standard(means: Array, counts: Array) -> tuple[Array, Array, NDArray[np.boo
     return np.nan_to_num(z), n, kept
 
 
-def _best(
-    groupings: Sequence[Grouping],
-    ratios: Callable[[Grouping, NDArray[np.bool_]], Array],
-    among: NDArray[np.bool_],
-    freedom: float = np.inf,
-) -> _Best | None:
+class _Series:
+    """The log likelihood ratios of every group, worked out anew only for groups in which something changed."""
+
+    def __init__(self, groupings: Sequence[Grouping], ratios: Ratios, active: Mask, splits: int) -> None:
+        """`ratios` returns groups (G,) and their ratios (G, splits); those of other groups are 0."""
+        self.groupings, self._ratios, self._splits = groupings, ratios, splits
+        self._whole = {grouping.level: self.among(grouping, active) for grouping in groupings}
+
+    def whole(self, grouping: Grouping) -> Array:
+        """Return the ratios (groups, splits) over all active units."""
+        return self._whole[grouping.level]
+
+    def among(self, grouping: Grouping, units: Mask) -> Array:
+        """Return the ratios (groups, splits) over some units (U,) only."""
+        found = np.zeros((len(grouping.names), self._splits))
+        groups, ratio = self._ratios(grouping, units)
+        found[groups] = ratio
+        return found
+
+    def renew(self, changed: Mask, active: Mask) -> None:
+        """Work out anew the groups of `changed` (U,) units over those of their units that are `active` (U,)."""
+        for grouping in self.groupings:
+            whole = self._whole[grouping.level]
+            whole[grouping.of_unit[changed]] = 0.0
+            groups, ratio = self._ratios(grouping, grouping.beside(changed) & active)
+            whole[groups] = ratio
+
+
+def _best(series: _Series, among: Mask, freedom: float = np.inf) -> _Best | None:
     """Return the change that explains most of the units `among` (U,), or None when there is no evidence of any."""
     best, most, where = None, 0.0, among
-    for grouping in groupings:
-        found, evidence, _ = _strongest(grouping, ratios(grouping, among), freedom)
+    for grouping in series.groupings:
+        found, evidence, _ = _strongest(grouping, series.whole(grouping), freedom)
         # On a tie the narrower group: the wider one is the same welds then.
         if found is not None and evidence >= most:
             best, most, where = found, evidence, among & (grouping.of_unit == found.row)
     if best is None:
         return None
-    for grouping in groupings[LEVELS.index(best.grouping.level) + 1 :]:
-        found, _, together = _strongest(grouping, ratios(grouping, where), freedom)
+    for grouping in series.groupings[LEVELS.index(best.grouping.level) + 1 :]:
+        found, _, together = _strongest(grouping, series.among(grouping, where), freedom)
         if found is not None and together > most:
             best, most = found, together
     return best

@@ -37,13 +37,20 @@ class Grouping:
     """(U,) index into `names`."""
     order: NDArray[np.int64]
     """(U,) the units, group by group."""
-    starts: NDArray[np.int64]
-    """(groups,) where each group begins in that order."""
 
-    def sums(self, x: Array) -> Array:
-        """Return the sums (groups, T) of units' values (U, T)."""
-        result: Array = np.add.reduceat(x[self.order], self.starts, axis=0)
-        return result
+    def sums(self, among: NDArray[np.bool_], *values: Array) -> tuple[NDArray[np.int64], list[Array]]:
+        """Return the groups (G,) that have units `among` (U,), and the sums (G, T) of these units' values (U, T)."""
+        order = self.order[among[self.order]]
+        groups, starts = np.unique(self.of_unit[order], return_index=True)
+        if not len(groups):
+            return groups, [x[:0] for x in values]
+        return groups, [np.add.reduceat(x[order], starts, axis=0) for x in values]
+
+    def beside(self, units: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return every unit (U,) of the groups that these `units` (U,) are in."""
+        concerned = np.zeros(len(self.names), dtype=np.bool_)
+        concerned[self.of_unit[units]] = True
+        return concerned[self.of_unit]
 
 
 def group(units: Sequence[Unit]) -> list[Grouping]:
@@ -53,8 +60,7 @@ def group(units: Sequence[Unit]) -> list[Grouping]:
         index: dict[str, int] = {}
         of_unit = np.array([index.setdefault(unit.name(level), len(index)) for unit in units], dtype=np.int64)
         order = np.argsort(of_unit, kind="stable")
-        starts = np.searchsorted(of_unit[order], np.arange(len(index)))
-        result.append(Grouping(level, list(index), of_unit, order, starts))
+        result.append(Grouping(level, list(index), of_unit, order))
     return result
 
 
