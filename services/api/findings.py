@@ -67,9 +67,10 @@ def find_changes(ctx: Context, filters: Filters, span: Span, only: str, feature:
     if only != "feature" and not feature:
         table = ctx.store.tally(filters, UNIT, step_ns)
         grid = _grid(table, step_ns, span)
-        defects = table["defect"].to_numpy().astype(np.float64)
-        trials = defects + table["ok"].to_numpy()
-        found += rate_changes(grid.units, grid.edges_ns, grid.lay_out(defects), grid.lay_out(trials))
+        defect, ok = (grid.lay_out(table[name].to_numpy().astype(np.float64)) for name in ("defect", "ok"))
+        # Until its first good weld a unit learns what is normal: nothing else is judged then but what is grossly bad.
+        defect *= np.cumsum(ok, axis=1) > 0
+        found += rate_changes(grid.units, grid.edges_ns, defect, defect + ok)
         units = grid.units
     moved: list[Change] = []
     if only != "defect_rate":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,20 @@ def changed(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
 
 def ns(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp()) * 10**9
+
+
+def test_what_is_judged_while_a_reference_is_learnt_is_no_change(shop: Shop, tmp_path: Path) -> None:
+    """After a cold start only gross defects are called: a rate of 100 %, which then "fell" to what is usual."""
+    rows = weld_rows().to_pylist()
+    for row in rows:
+        if row["time_ns"] < SINCE + 60 * MIN and row["verdict"] == "ok":
+            row["verdict"] = "unjudged"
+    store = DuckStore(tmp_path / "store.duckdb")
+    store.commit(Commit(cursor=1, welds=pa.Table.from_pylist(rows, schema=schema.WELD)))
+    client = client_of(shop, store=store)
+    [rate] = client.json("/api/v1/changes", only="defect_rate")
+    store.close()
+    assert (rate["by"], rate["name"]) == ("gun", "G4")
 
 
 def test_the_rate_changed_because_of_one_gun_after_its_cap_change(changed: Client) -> None:

@@ -23,7 +23,8 @@ export function changeSentence(change) {
     change.kind === 'defect_rate'
       ? t(change.change > 0 ? 'changes.rate_rose' : 'changes.rate_fell', { who: subject, time: at, before: percent(change.before, 2), after: percent(change.after, 2) })
       : t('changes.feature_moved', { who: subject, time: at, feature: featureName(change.feature), change: `${change.change < 0 ? '−' : '+'}${number(Math.abs(change.change), 1)}`, spots: number(change.spots_changed) });
-  const share = change.share === null ? '' : t('changes.share', { share: percent(change.share, 0) });
+  const ofPlant = change.change > 0 ? 'changes.share' : 'changes.share_fewer';
+  const share = change.share === null || change.by === 'plant' ? '' : t(ofPlant, { share: percent(change.share, 0) });
   const [cause] = change.causes;
   const because = cause ? t(cause.lead_s >= 0 ? 'changes.because' : 'changes.near', { event: eventName(cause.kind), subject: cause.gun || cause.spot || cause.program || '', minutes: number(Math.abs(cause.lead_s) / 60) }) : '';
   return [what, share, because].filter(Boolean).join(t('changes.joint'));
