@@ -20,6 +20,8 @@ WINDOW = 40
 """Messages under way at a time."""
 RETRY_S = 0.2
 TICK_S = 0.01
+RESERVE = 400
+"""Messages that are left for the faults after one that takes as many as it needs."""
 LOST_WITH_BROKER = 200
 """So many messages are sent again after the broker was killed: what it had acknowledged in its last moment may not be
 on its disk (deploy/README.md)."""
@@ -62,8 +64,8 @@ class Device:
         self._lost.set()
 
     def send_on(self) -> None:
-        """Let it send all there is, however much of that was meant for later."""
-        self.end = len(self._load)
+        """Let it send what was meant for later, too, but for what later faults need."""
+        self.end = max(self.end, len(self._load) - RESERVE)
 
     def close(self) -> None:
         self._ended.set()

@@ -50,7 +50,7 @@ def test_after_a_round_of_faults_nothing_differs(backend: Backend, tmp_path: Pat
     need(backend == "duckdb" or find_influxd(), "influxd")
     faults = tuple(name for name in ROUNDS[backend] if name != "disk full" or can_mount())
     start_ns = (time.time_ns() // HOUR_NS - 8) * HOUR_NS
-    order = Order(7, backend, faults, 250 * len(faults), start_ns, per_s=140)
+    order = Order(7, backend, faults, 300 * len(faults), start_ns, per_s=140)
     report = run_round(order, tmp_path / "round")
     assert report.good, report
     assert [name for name, _ in report.done] == list(faults)
