@@ -69,8 +69,8 @@ const paths = {};
 
 /** The shape as a small picture, to be stamped many times. `size` in CSS px. */
 export function sprite(name, size, colour, ratio) {
-  const canvas = document.createElement('canvas');
-  canvas.width = canvas.height = Math.ceil((size + 2) * ratio);
+  const side = Math.ceil((size + 2) * ratio);
+  const canvas = new OffscreenCanvas(side, side);
   const context = canvas.getContext('2d');
   context.translate(canvas.width / 2, canvas.height / 2);
   context.scale(ratio, ratio);

@@ -52,8 +52,8 @@ export class Stamps {
 function turned(activity, theta, size, ratio, colours) {
   const plain = sprite(activity, size, colours[SHAPES[activity].colour], ratio);
   if (!theta) return plain;
-  const canvas = document.createElement('canvas');
-  canvas.width = canvas.height = Math.ceil(plain.width * 1.42);
+  const side = Math.ceil(plain.width * 1.42);
+  const canvas = new OffscreenCanvas(side, side);
   const context = canvas.getContext('2d');
   context.translate(canvas.width / 2, canvas.height / 2);
   context.rotate(-theta); // the plane's y points up, the canvas's down

@@ -21,9 +21,8 @@ export function markSize(state, scale) {
 
 /** The silhouette: discs around all marks, once per layout and theme. Its unit is BACKDROP_MM_PER_PX. */
 export function backdrop({ marks, bounds }, colours) {
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.max(1, Math.ceil(bounds.width / BACKDROP_MM_PER_PX));
-  canvas.height = Math.max(1, Math.ceil(bounds.height / BACKDROP_MM_PER_PX));
+  const across = (length) => Math.max(1, Math.ceil(length / BACKDROP_MM_PER_PX));
+  const canvas = new OffscreenCanvas(across(bounds.width), across(bounds.height));
   const context = canvas.getContext('2d');
   context.fillStyle = colours.body;
   context.scale(1 / BACKDROP_MM_PER_PX, 1 / BACKDROP_MM_PER_PX);
