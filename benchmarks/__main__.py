@@ -62,11 +62,15 @@ def main() -> None:
             console.rule(name)
             subprocess.run([sys.executable, "-m", *part.command, *more, "--json", str(file)], check=True)
             found[name] = list(part.rows(json.loads(file.read_text(encoding="utf-8"))))
+            if options.json:  # after each part: what took most of an hour outlives a part that fails
+                _write(options.json, machine, found)
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     console.print(_table(found))
-    if options.json:
-        written = {"machine": machine, "rows": {name: [asdict(one) for one in part] for name, part in found.items()}}
-        options.json.write_text(json.dumps(written, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _write(file: Path, machine: dict[str, object], found: dict[str, list[Row]]) -> None:
+    rows = {name: [asdict(one) for one in part] for name, part in found.items()}
+    file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _table(found: dict[str, list[Row]]) -> Table:
