@@ -52,7 +52,7 @@ def _table(found: dict[str, Any]) -> Table:
 
 def _figures(figures: dict[str, dict[str, Any]]) -> Table:
     """Return one row per figure that was followed over time."""
-    columns = ("first", "last", "median", "per_hour", "low", "high", "limit", "unit", "verdict")
+    columns = ("first", "last", "most", "median", "per_hour", "low", "high", "limit", "unit", "verdict")
     made = Table("figure", *columns)
     for name, figure in figures.items():
         made.add_row(name, *(str(figure.get(column, "")) for column in columns))

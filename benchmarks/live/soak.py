@@ -24,6 +24,9 @@ PAST_HOURS = 1.5
 full its memory grows, by some 180 bytes a weld, as it should."""
 WARM_SHARE = 0.25
 """The first quarter is left out: caches fill, references are learnt, the allocator finds its size."""
+HELD_S = 60.0
+"""What is followed is the least of each figure within so long: what a search or an answer takes for some seconds and
+gives back is told as the largest value, and is no growth."""
 LIMIT_SHARE_PER_H = 0.02
 """Flat: the whole 95 % interval of the slope is below so much of the median per hour ..."""
 LEAST_LIMIT_PER_H = {"bytes": 2 * 2**20, "count": 2.0}
@@ -109,21 +112,20 @@ def _sample(at_s: float, plant: LivePlant, named: Any, shown: Pages) -> dict[str
 
 
 def summarise(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return for each figure its median, slope per hour with the interval, and the verdict by the rule above."""
+    """Return for each figure the median of what was held, its slope per hour with the interval, and the verdict."""
     about, samples = lines[0], lines[1:]
     if not samples:
         raise SystemExit("there is no sample yet")
     warm_s = WARM_SHARE * samples[-1]["at_s"]
-    kept = [sample for sample in samples if sample["at_s"] >= warm_s]
-    series: dict[tuple[str, str], list[float]] = defaultdict(list)
-    times: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for sample in kept:
+    series: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for sample in samples:
+        if sample["at_s"] < warm_s:
+            continue
         for process, figures in sample["processes"].items():
             for figure in (*BYTES, *COUNTS):
                 if figure in figures:
-                    series[process, figure].append(figures[figure])
-                    times[process, figure].append(sample["at_s"])
-    figures = {f"{key[0]} {key[1]}": _figure(*key, times[key], values) for key, values in series.items()}
+                    series[process, figure][int(sample["at_s"] // HELD_S)].append(figures[figure])
+    figures = {f"{key[0]} {key[1]}": _figure(*key, values) for key, values in series.items()}
     for process in {process for process, figure in series if figure == OWN}:
         figures[f"{process} anonymous_bytes"].pop("verdict", None)
     judged = [figure["verdict"] for figure in figures.values() if "verdict" in figure]
@@ -142,8 +144,9 @@ def summarise(lines: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _figure(process: str, figure: str, times_s: list[float], values: list[float]) -> dict[str, Any]:
-    found = slope(times_s, values)
+def _figure(process: str, figure: str, sampled: dict[int, list[float]]) -> dict[str, Any]:
+    values = [min(within) for within in sampled.values()]
+    found = slope([HELD_S * k for k in sampled], values)
     is_judged = figure in JUDGED and process not in TOLD
     unit = "bytes" if figure in BYTES else "count"
     scale = 2**20 if unit == "bytes" else 1
@@ -151,6 +154,7 @@ def _figure(process: str, figure: str, times_s: list[float], values: list[float]
         "unit": "MiB" if unit == "bytes" else unit,
         "first": round(values[0] / scale, 1),
         "last": round(values[-1] / scale, 1),
+        "most": round(max(max(within) for within in sampled.values()) / scale, 1),
     }
     if found is None:
         return told | ({"verdict": "undecided"} if is_judged else {})
