@@ -1,23 +1,18 @@
-"""Real pages in chromium: when each probe came over the socket, stood in the document, was painted; what they hold."""
+"""Real pages in chromium: when each probe came over the socket, stood in the document, was painted."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from playwright.sync_api import BrowserContext, CDPSession, Page, ViewportSize, sync_playwright
+from playwright.sync_api import BrowserContext, Page, ViewportSize, sync_playwright
 
 from benchmarks.live.viewers import asked_for
 from tests.chromium import CHROMIUM, FLAGS
 
 SIZE: ViewportSize = {"width": 1280, "height": 800}
 UP_MS = 120_000
-COUNT = (
-    "(() => { const all = document.createNodeIterator(document); let n = 0; while (all.nextNode()) n++; return n; })()"
-)
-HELD = ("JSHeapUsedSize", "Nodes", "JSEventListeners", "Documents")
 
 WATCH = """
 (() => {
@@ -75,7 +70,6 @@ class Pages:
             page.goto(url, timeout=UP_MS)
             page.wait_for_selector('.connection[data-state="live"]', timeout=UP_MS)
             self._pages.append(page)
-        self._session: CDPSession | None = None
 
     def wait(self, seconds: float) -> None:
         """Let time pass; what the browser has to say is taken meanwhile."""
@@ -85,16 +79,6 @@ class Pages:
         """Take what was seen since the last time."""
         for page, found in zip(self._pages, self.probes, strict=True):
             found.update(page.evaluate("takeProbes()"))
-
-    def held(self) -> dict[str, float]:
-        """Return what the first page holds without its garbage: bytes of heap, nodes (all, outside the document)."""
-        if self._session is None:
-            self._session = self._pages[0].context.new_cdp_session(self._pages[0])
-            self._session.send("Performance.enable")
-        self._session.send("HeapProfiler.collectGarbage")
-        metrics: list[dict[str, Any]] = self._session.send("Performance.getMetrics")["metrics"]
-        found = {metric["name"]: float(metric["value"]) for metric in metrics if metric["name"] in HELD}
-        return found | {"DetachedNodes": found["Nodes"] - float(self._pages[0].evaluate(COUNT))}
 
 
 @contextmanager

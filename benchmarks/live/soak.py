@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.live.children import viewers
-from benchmarks.live.pages import Pages, pages
 from benchmarks.live.plant import SETTINGS, LivePlant
-from benchmarks.live.processes import browser_processes, usage
+from benchmarks.live.processes import usage
 from benchmarks.live.trends import slope
+from benchmarks.live.undriven import UndrivenPage, undriven_page
 from benchmarks.machine import describe
 
 EVERY_S = 10.0
@@ -47,7 +47,7 @@ JUDGED = (
 )
 """What gets a verdict; the rest is only told. `Nodes` grow until the page's lists are as long as they may be."""
 PAGE = "page"
-TOLD = frozenset({"simulator", "viewers", "browser driver"})
+TOLD = frozenset({"simulator", "viewers"})
 """What makes the load or measures: told without a verdict, for it is no part of Lineside."""
 
 
@@ -56,8 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--welds-per-s", type=float, default=200.0)
     parser.add_argument("--past-hours", type=float, default=PAST_HOURS, help="of the same rate, before it begins")
-    parser.add_argument("--pages", type=int, default=1, help="real pages in chromium")
-    parser.add_argument("--viewers", type=int, default=19, help="clients that ask and listen as a page does")
+    parser.add_argument("--viewers", type=int, default=19, help="clients that act as a page does, beside a real one")
     parser.add_argument("--every-s", type=float, default=EVERY_S, help="between two samples")
     parser.add_argument("--samples", type=Path, default=Path("soak.jsonl"), help="written line by line; made anew")
     parser.add_argument("--summary", action="store_true", help="only summarise the samples, also of a run under way")
@@ -73,36 +72,35 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def _run(options: argparse.Namespace, folder: Path) -> None:
     with ExitStack() as stack:
         stream = stack.enter_context(options.samples.open("w", encoding="utf-8", buffering=1))
-        load = {"welds_per_s": options.welds_per_s, "pages": options.pages, "viewers": options.viewers}
+        load = {"welds_per_s": options.welds_per_s, "pages": 1, "viewers": options.viewers}
         stream.write(
             json.dumps({"machine": describe(), "spots": SETTINGS.spots, "vehicles": SETTINGS.agvs, **load}) + "\n"
         )
         plant = stack.enter_context(LivePlant(folder))
         plant.simulate(options.welds_per_s, options.past_hours)
         crowd = stack.enter_context(viewers(plant.url, options.viewers))
-        shown = stack.enter_context(pages(plant.url, options.pages))
+        page = stack.enter_context(undriven_page(plant.url, folder / "browser"))
         started = time.monotonic()
         due_s = 0.0
         while (at_s := time.monotonic() - started) < 60 * options.minutes:
             if not crowd.running:
                 raise SystemExit("the viewers have ended")
-            named = plant.named() | {"viewers": [crowd.process]} | browser_processes()
-            stream.write(json.dumps(_sample(at_s, plant, named, shown)) + "\n")
+            named = plant.named() | {"viewers": [crowd.process], "chromium": page.processes()}
+            stream.write(json.dumps(_sample(at_s, plant, named, page)) + "\n")
             due_s += options.every_s
-            shown.wait(max(0.1, due_s - (time.monotonic() - started)))
-        if shown.complaints:
-            raise SystemExit(f"the page complained: {shown.complaints[0]}")
+            time.sleep(max(0.1, due_s - (time.monotonic() - started)))
+        if page.complaints:
+            raise SystemExit(f"the page complained: {page.complaints[0]}")
 
 
-def _sample(at_s: float, plant: LivePlant, named: Any, shown: Pages) -> dict[str, Any]:
-    shown.collect()
+def _sample(at_s: float, plant: LivePlant, named: Any, page: UndrivenPage) -> dict[str, Any]:
     account, held = plant.account(), plant.store_bytes()
     processes: dict[str, dict[str, Any]] = {name: asdict(one) for name, one in usage(named).items()}
     server = processes["server"]
     server |= {"store_bytes": held, OWN: server["anonymous_bytes"] - held}
     return {
         "at_s": round(at_s, 1),
-        "processes": processes | {PAGE: shown.held()},
+        "processes": processes | {PAGE: page.held()},
         "disk_bytes": plant.disk_bytes(),
         "stored": account["stored"],
         "pending": account["pending"],
