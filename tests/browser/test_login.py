@@ -22,7 +22,7 @@ PASSWORD = "orange kettle violin seven"
 OTHER = "another lamp beside rivers"
 Open = Callable[..., Page]
 WATCH = "addEventListener('securitypolicyviolation', (event) => console.error(`CSP ${event.violatedDirective}`))"
-REFUSED = re.compile(r"Failed to load resource: .* (401|403)|WebSocket connection .* failed")
+REFUSED = re.compile(r"Failed to load resource: .* (401|403|409)|WebSocket connection .* failed")
 """What a browser says by itself of answers that are meant to be refusals."""
 
 
@@ -143,6 +143,19 @@ def test_a_session_that_ends_leads_to_the_login_and_back_with_what_was_typed(vis
     assert page.url.endswith("/access")
 
 
+def test_what_the_server_does_not_do_is_said_in_the_viewers_language_and_then_in_its_own_words(visit: Open) -> None:
+    page = visit("/access")
+    log_in(page, "anna")
+    page.get_by_label("Language").select_option("zh-CN")
+    page.get_by_role("button", name="添加用户").click()
+    dialog = page.get_by_role("dialog", name="添加用户")
+    dialog.get_by_label("名称").fill("emil")
+    for label in ("新密码", "再次输入新密码"):
+        dialog.get_by_label(label, exact=True).fill(OTHER)
+    dialog.get_by_role("button", name="添加用户").click()
+    expect(dialog.get_by_role("alert")).to_have_text("当前状态下无法执行：there is a user 'emil' already")
+
+
 def test_a_viewer_is_offered_nothing_that_a_viewer_may_not_do(visit: Open) -> None:
     page = visit("/spots/S1")
     log_in(page, "vera")
@@ -180,7 +193,7 @@ def test_one_changes_the_own_password_and_goes_on(visit: Open, accounts: Account
     expect(dialog.get_by_role("alert")).to_have_text("The two passwords differ.")
     dialog.get_by_label("New password, once more").fill(OTHER)
     dialog.get_by_role("button", name="Change password").click()
-    expect(dialog.get_by_role("alert")).to_have_text("the old password is wrong")
+    expect(dialog.get_by_role("alert")).to_have_text("The present password is wrong.")
     dialog.get_by_label("Present password").fill(PASSWORD)
     dialog.get_by_role("button", name="Change password").click()
     expect(dialog).to_have_count(0)

@@ -3,6 +3,7 @@
 import { h } from '../dom.js';
 import { t } from '../i18n.js';
 import { isNamed } from '../session.js';
+import { trouble } from './notice.js';
 
 const NAME_KEY = 'lineside.name';
 
@@ -23,7 +24,7 @@ export const noteField = (required = false) => field(required ? t('ask.reason') 
  * Returns at once; the dialog removes itself.
  */
 export function ask({ title, text, fields, confirm, send }) {
-  const trouble = h('p', { class: 'tone-defect', role: 'alert', hidden: true });
+  const refusal = h('p', { class: 'tone-defect', role: 'alert', hidden: true });
   const go = h('button', { class: 'button primary', type: 'submit', text: confirm });
   const form = h(
     'form',
@@ -31,7 +32,7 @@ export function ask({ title, text, fields, confirm, send }) {
     h('h2', { id: 'ask-title', text: title }),
     text && h('p', { class: 'muted', text }),
     fields,
-    trouble,
+    refusal,
     h('div', { class: 'form-end' }, h('button', { class: 'button', type: 'button', text: t('ask.cancel'), on: { click: () => dialog.close() } }), go),
   );
   const dialog = h('dialog', { class: 'ask', 'aria-labelledby': 'ask-title', on: { close: () => dialog.remove() } }, form);
@@ -39,14 +40,14 @@ export function ask({ title, text, fields, confirm, send }) {
     event.preventDefault();
     const values = Object.fromEntries(new FormData(form));
     if (values.by) localStorage.setItem(NAME_KEY, values.by);
-    trouble.hidden = true;
+    refusal.hidden = true;
     go.disabled = true;
     try {
       await send(values);
       dialog.close();
     } catch (error) {
-      trouble.textContent = error.status ? error.message : t('state.error');
-      trouble.hidden = false;
+      refusal.textContent = trouble(error);
+      refusal.hidden = false;
     } finally {
       go.disabled = false;
     }

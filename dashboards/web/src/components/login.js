@@ -4,6 +4,7 @@ import { h, setText } from '../dom.js';
 import { language, t } from '../i18n.js';
 import { field } from './dialog.js';
 import { languageSelect } from './language.js';
+import { trouble } from './notice.js';
 
 /**
  * Ask for name and password until `send({name, password})` resolves, and return what it resolved with.
@@ -44,7 +45,7 @@ export function askLogin({ ended, name, send }) {
 }
 
 function form({ ended, values, send, done }) {
-  const trouble = h('p', { id: 'login-trouble', class: 'tone-defect', role: 'alert', hidden: true });
+  const refusal = h('p', { id: 'login-trouble', class: 'tone-defect', role: 'alert', hidden: true });
   const input = (name, type, autocomplete) =>
     h('input', { class: 'field', name, type, autocomplete, required: true, maxlength: name === 'name' ? 64 : 256, autocapitalize: 'none', spellcheck: 'false', 'aria-describedby': 'login-trouble', value: values[name], on: { input: ({ target }) => (values[name] = target.value) } });
   const user = input('name', 'text', 'username');
@@ -53,13 +54,13 @@ function form({ ended, values, send, done }) {
 
   async function submit(event) {
     event.preventDefault();
-    trouble.hidden = true;
+    refusal.hidden = true;
     go.disabled = true;
     try {
       done(await send({ ...values }));
     } catch (error) {
-      setText(trouble, said(error));
-      trouble.hidden = false;
+      setText(refusal, said(error));
+      refusal.hidden = false;
       go.disabled = false;
       user.setAttribute('aria-invalid', error.status === 401);
       password.setAttribute('aria-invalid', error.status === 401);
@@ -75,7 +76,7 @@ function form({ ended, values, send, done }) {
     ended && h('p', { class: 'muted', text: t('login.ended') }),
     field(t('login.name'), user),
     field(t('login.password'), password),
-    trouble,
+    refusal,
     h('div', { class: 'form-end' }, go),
   );
 }
@@ -84,5 +85,5 @@ function form({ ended, values, send, done }) {
 function said(error) {
   if (error.status === 401) return t('login.wrong');
   if (error.status === 429) return t('login.too_many');
-  return error.status ? error.message : t('state.error');
+  return trouble(error);
 }

@@ -1,17 +1,27 @@
 // What stands where data will be: loading, an error with a retry, nothing there, and what an integrator does first.
 
 import { h } from '../dom.js';
-import { t } from '../i18n.js';
+import { has, t } from '../i18n.js';
+
+/** What is not accepted, said in the viewer's language. */
+export class Refusal extends Error {}
+
+/** What went wrong (an ApiError) in the viewer's language, then the server's own words; or what a Refusal says. */
+export function trouble(error) {
+  if (error instanceof Refusal) return error.message;
+  if (!error.status) return t('state.error');
+  const kind = has(`problem.${error.status}`) ? error.status : 'other';
+  return t(`problem.${kind}`, { detail: error.message });
+}
 
 export const waiting = () => h('p', { class: 'notice', role: 'status', text: t('state.loading') });
 
 /** Say what went wrong (an ApiError); `retry` is offered, and whether the page tries by itself is said. */
 export function failed(error, { retry, byItself = false }) {
-  const text = error.status ? t('state.error_said', { detail: error.message }) : t('state.error');
   return h(
     'div',
     { class: 'notice', role: 'alert' },
-    h('p', { text }),
+    h('p', { text: trouble(error) }),
     byItself && h('p', { class: 'small', text: t('state.retrying') }),
     h('p', {}, h('button', { class: 'button', type: 'button', text: t('state.retry'), on: { click: retry } })),
   );

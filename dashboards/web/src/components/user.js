@@ -7,6 +7,7 @@ import { may, session } from '../session.js';
 import { icon } from '../shapes.js';
 import { changePassword, logout } from '../signing.js';
 import { ask, field } from './dialog.js';
+import { Refusal } from './notice.js';
 
 /** A new password, typed twice. */
 export const passwordFields = () => [
@@ -16,7 +17,7 @@ export const passwordFields = () => [
 
 /** Throw what `ask` shows when the two differ. */
 export function checkRepeated({ password, repeated }) {
-  if (password !== repeated) throw Object.assign(new Error(t('user.differ')), { status: 400 });
+  if (password !== repeated) throw new Refusal(t('user.differ'));
 }
 
 /** The button and its menu; nothing while nobody needs to log in. */
@@ -52,7 +53,9 @@ function askPassword() {
     confirm: t('user.change_password'),
     send: async (values) => {
       checkRepeated(values);
-      await changePassword({ old: values.old, new: values.password });
+      await changePassword({ old: values.old, new: values.password }).catch((error) => {
+        throw error.problem?.field === 'old' ? new Refusal(t('user.old_wrong')) : error;
+      });
     },
   });
 }

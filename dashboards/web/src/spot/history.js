@@ -5,6 +5,7 @@ import { get } from '../api.js';
 import { controlChart } from '../charts/control.js';
 import { BAND_SIGMAS } from '../charts/curves.js';
 import { featureChart } from '../charts/features.js';
+import { trouble } from '../components/notice.js';
 import { panel } from '../components/panel.js';
 import { h, keyed, setText } from '../dom.js';
 import { number, significant, time } from '../format.js';
@@ -78,7 +79,7 @@ export function historyPanel(spot, scope) {
       if (abort.signal.aborted || asked !== `${feature} ${view}`) return;
       control.hidden = true;
       none.hidden = false;
-      setText(none, error.status === 404 || error.status === 0 || error.status === 503 ? t('history.no_control') : error.message);
+      setText(none, error.status === 404 || error.status === 0 || error.status === 503 ? t('history.no_control') : trouble(error));
       setText(caption, '');
       return;
     }
