@@ -30,11 +30,11 @@ from benchmarks.machine import describe, wide_console
 from benchmarks.many_welds import DAY_NS, Many, names
 from benchmarks.path.contenders import OverDuckDB
 from services.layout import DataLayout
-from services.store.duck import counted
-from services.store.duck.spans import FIRST, Span
+from services.store.counting import open_spans
 from services.store.duck.store import DuckStore
 from services.store.protocol import Filters, Store
 from services.store.schema import WELD_IN_SHORT
+from services.store.spans import FIRST, Span
 from services.times import utc
 from tests.system.mosquitto import Mosquitto
 
@@ -166,7 +166,7 @@ class EveryWeld(DuckStore):
     """The same store, as if no hour were closed."""
 
     def _open_spans(self, connection: duckdb.DuckDBPyConnection) -> list[Span]:  # noqa: ARG002
-        return counted.open_spans(FIRST, [])
+        return open_spans(FIRST, [])
 
 
 def measure(path: Path, many: Many, times: int, only: str, say: Callable[[Answered], None]) -> list[Answered]:

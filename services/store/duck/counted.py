@@ -1,13 +1,10 @@
-"""Hours of welds, counted once: what rates, trends and Paretos are summed from, and what tells where to search.
+"""What DuckDB keeps of closed hours (see `services.store.counting`): counts, and what tells where to search.
 
-    weld --close--> rate_hour --> rate_day      welds by verdict, per place, spot, programme and cause
-                    rate_5min                   the same per cell and cause: for trends in small steps
-                    weld_hour                   a hash of the id, and the hour
-                    body_hour                   which body was welded in which hour
+    rate_hour, rate_day, rate_5min      the levels of `counting`
+    weld_hour                           a hash of the id, and the hour
+    body_hour                           which body was welded in which hour
 
-An hour is closed when its rows are in these tables; `counted` says up to when hours are, `reopened` which of them are
-not any more, as a later commit has changed them. What is not closed is read from the welds themselves, so no answer
-depends on what is closed. `closing` does the closing.
+`counted` says up to when hours are closed, `reopened` which of them are not any more, as a later commit changed them.
 """
 
 # ruff: noqa: S608  (names come from the schemas, values are bound, times are integers)
@@ -15,63 +12,16 @@ depends on what is closed. `closing` does the closing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from services.store import schema
-from services.store.duck.spans import FIRST, LAST, Span, few, inner, without
-from services.store.protocol import Filters
+from services.store.counting import DAY, DAY_NS, FIVE, HOUR, HOUR_NS, LEVELS, Level
+from services.store.spans import FIRST, Span, few, inner, without
 
 Params = list[str | int | list[str] | list[int]]
 
-MINUTE_NS = 60 * 10**9
-HOUR_NS = 60 * MINUTE_NS
-DAY_NS = 24 * HOUR_NS
-
-PLACE = ("site", "area", "line", "cell", "gun", "spot", "program")
-MOST_OPEN = 16
-"""Ranges that an answer reads from the welds themselves; when more are open, what lies between is read as well."""
 MOST_HOURS = 64
 """Ranges that welds are searched for in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A table of counts, one row for each unit of time in which there is a weld of these columns."""
-
-    name: str
-    width_ns: int
-    columns: tuple[str, ...]
-
-    @property
-    def create(self) -> str:
-        """The statement that makes the table."""
-        columns = [
-            *(f'"{name}" VARCHAR NOT NULL' for name in self.columns),
-            *(f"{v} INTEGER NOT NULL" for v in _VERDICTS),
-        ]
-        return f"CREATE TABLE IF NOT EXISTS {self.name} (start_ns BIGINT NOT NULL, {', '.join(columns)})"
-
-    def count(self, source: str = "weld") -> str:
-        """Return the statement that adds the counts of a range (from, to), of the welds or of another level."""
-        start = bucket("time_ns" if source == "weld" else "start_ns", self.width_ns)
-        when = "time_ns" if source == "weld" else "start_ns"
-        sums = ", ".join(
-            f"count(*) FILTER (verdict = '{verdict}')::INTEGER" if source == "weld" else f"sum({verdict})::INTEGER"
-            for verdict in _VERDICTS
-        )
-        names = ", ".join(f'"{name}"' for name in self.columns)
-        # In order, the columns shrink to a few bits a row, and a line's rows lie together.
-        return (
-            f"INSERT INTO {self.name} SELECT {start} AS start_ns, {names}, {sums} FROM {source} "
-            f"WHERE {when} >= ? AND {when} < ? GROUP BY ALL ORDER BY start_ns, {names}"
-        )
-
-
 _VERDICTS = schema.VERDICTS
-DAY = Level("rate_day", DAY_NS, (*PLACE, "cause"))
-HOUR = Level("rate_hour", HOUR_NS, (*PLACE, "cause"))
-FIVE = Level("rate_5min", 5 * MINUTE_NS, (*PLACE[:4], "cause"))
-LEVELS = (DAY, HOUR, FIVE)
 
 
 def bucket(time: str, width_ns: int) -> str:
@@ -80,8 +30,31 @@ def bucket(time: str, width_ns: int) -> str:
     return f"{time} - (({time} % {width_ns:d}) + {width_ns:d}) % {width_ns:d}"
 
 
+def _create(level: Level) -> str:
+    columns = [
+        *(f'"{name}" VARCHAR NOT NULL' for name in level.columns),
+        *(f"{verdict} INTEGER NOT NULL" for verdict in _VERDICTS),
+    ]
+    return f"CREATE TABLE IF NOT EXISTS {level.name} (start_ns BIGINT NOT NULL, {', '.join(columns)})"
+
+
+def _count(level: Level, source: str = "weld") -> str:
+    """Return the statement that adds the counts of a range (from, to), of the welds or of another level."""
+    when = "time_ns" if source == "weld" else "start_ns"
+    sums = ", ".join(
+        f"count(*) FILTER (verdict = '{verdict}')::INTEGER" if source == "weld" else f"sum({verdict})::INTEGER"
+        for verdict in _VERDICTS
+    )
+    names = ", ".join(f'"{name}"' for name in level.columns)
+    # In order, the columns shrink to a few bits a row, and a line's rows lie together.
+    return (
+        f"INSERT INTO {level.name} SELECT {bucket(when, level.width_ns)} AS start_ns, {names}, {sums} FROM {source} "
+        f"WHERE {when} >= ? AND {when} < ? GROUP BY ALL ORDER BY start_ns, {names}"
+    )
+
+
 CREATE = (
-    *(level.create for level in LEVELS),
+    *(_create(level) for level in LEVELS),
     "CREATE TABLE IF NOT EXISTS weld_hour (id_hash UINTEGER NOT NULL, start_ns BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS body_hour (body VARCHAR NOT NULL, start_ns BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS counted (until_ns BIGINT NOT NULL, probe UBIGINT NOT NULL)",
@@ -105,55 +78,17 @@ NEXT_NS = "SELECT min(time_ns) FROM weld WHERE time_ns >= ?"
 _OF_WELDS = f"{bucket('time_ns', HOUR_NS)} FROM weld WHERE time_ns >= ? AND time_ns < ?"
 COUNT_HOURS = (
     *(f"DELETE FROM {table} WHERE start_ns >= ? AND start_ns < ?" for table in TABLES if table != DAY.name),
-    HOUR.count(),
-    FIVE.count(),
+    _count(HOUR),
+    _count(FIVE),
     # Sorted, the hashes of a day lie in row groups that a search can skip.
     f"INSERT INTO weld_hour SELECT {_HASH.format('weld_id')} AS id_hash, {_OF_WELDS} ORDER BY id_hash",
     f"INSERT INTO body_hour SELECT DISTINCT body, {_OF_WELDS} AND body <> ''",
 )
 """Each takes the range (from, to), whole hours."""
-COUNT_DAYS = (f"DELETE FROM {DAY.name} WHERE start_ns >= ? AND start_ns < ?", DAY.count(HOUR.name))
+COUNT_DAYS = (f"DELETE FROM {DAY.name} WHERE start_ns >= ? AND start_ns < ?", _count(DAY, HOUR.name))
 """Each takes the range (from, to), whole days."""
 HOURS_OF_IDS = f"SELECT DISTINCT start_ns FROM weld_hour WHERE id_hash IN (SELECT {_HASH.format('unnest(?)')})"
 HOURS_OF_BODY = "SELECT DISTINCT start_ns FROM body_hour WHERE body = ?"
-
-
-def open_spans(until_ns: int, reopened: Iterable[int]) -> list[Span]:
-    """Return the ranges that are not closed."""
-    return few([*((start, start + HOUR_NS) for start in reopened if start < until_ns), (until_ns, LAST)], MOST_OPEN)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What of a level an answer takes."""
-
-    level: Level
-    spans: list[Span]
-
-
-def choose(wanted: Span, opened: list[Span], columns: set[str], bucket_ns: int = 0) -> tuple[list[Counts], list[Span]]:
-    """Return which levels answer for which parts of `wanted`, and what is left to be read from the welds themselves."""
-    rest: list[Span] = [wanted] if wanted[0] < wanted[1] else []
-    chosen: list[Counts] = []
-    # Without spots and guns, five minutes of a cell are fewer rows than an hour of every spot.
-    for level in (DAY, FIVE if columns <= set(FIVE.columns) else HOUR):
-        if columns <= set(level.columns) and bucket_ns % level.width_ns == 0:
-            spans = inner(without(rest, opened), level.width_ns)
-            if spans:
-                chosen.append(Counts(level, spans))
-                rest = without(rest, spans)
-    return chosen, rest
-
-
-def span_of(filters: Filters) -> Span:
-    """Return the range of time asked for."""
-    low = FIRST if filters.since_ns is None else filters.since_ns
-    return low, LAST if filters.until_ns is None else filters.until_ns
-
-
-def columns_of(filters: Filters) -> set[str]:
-    """Return the columns that filters look at, other than time and verdict."""
-    return {name for name in (*PLACE, "cause", "body") if getattr(filters, name)}
 
 
 def hours_to_search(hours: Iterable[int], opened: list[Span]) -> list[Span]:

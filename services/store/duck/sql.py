@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from services.store import schema
+from services.store.counting import DAY, PLACE, Counts
 from services.store.duck import counted
-from services.store.duck.counted import PLACE, Counts, Params
-from services.store.duck.spans import FIRST, LAST, Span
+from services.store.duck.counted import Params
 from services.store.protocol import Filters
+from services.store.spans import FIRST, LAST, Span
 
 BATCH = "batch"
 """The name under which a commit's rows are visible to the statements."""
@@ -156,7 +157,7 @@ def days_of_welds(filters: Filters, spans: list[Span]) -> tuple[str, Params]:
     terms, params = _equal(filters, (*PLACE, "cause"))
     _add_spans(terms, params, "start_ns", spans)
     n = filters.verdict if filters.verdict in schema.VERDICTS else " + ".join(schema.VERDICTS)
-    text = f"SELECT start_ns, sum({n})::BIGINT AS n FROM {counted.DAY.name}{_where(terms)}"
+    text = f"SELECT start_ns, sum({n})::BIGINT AS n FROM {DAY.name}{_where(terms)}"
     return f"{text} GROUP BY start_ns HAVING sum({n}) > 0 ORDER BY start_ns DESC", params
 
 

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.config import StoreSettings
-from services.store import schema
+from services.store import counting, schema
+from services.store.closing import Closer
 from services.store.duck import counted, layouts, sql
-from services.store.duck.closing import Closer
-from services.store.duck.spans import FIRST, Span, common
 from services.store.keyed import last_of_each
 from services.store.protocol import Commit, Filters, StoreError
+from services.store.spans import FIRST, Span, common
 
 _log = logging.getLogger(__name__)
 MEMORY_MB = StoreSettings().memory_mb
@@ -47,7 +47,7 @@ class DuckStore:
         self._found_ns = 0
         self._counts = False
         self._newest_ns: dict[tuple[str, str], int] = {}
-        self._closer = Closer(self._connection, self._writing)
+        self._closer = Closer(self._counter, self._writing)
         if read_only and not path.exists():
             raise StoreError(f"{path}: no such store")
         with self._connection():
@@ -58,7 +58,9 @@ class DuckStore:
         with self._writing, self._connection() as connection:
             connection.begin()
             cursor, sources_at_ns = _progress(connection)
-            reopened = self._closer.reopen(connection, commit.welds["time_ns"])
+            changed, fresh = self._closer.reopen(commit.welds["time_ns"])
+            if fresh:
+                connection.execute(counted.REOPEN, [fresh])
             _replace(connection, sql.WELD, commit.welds, new=self._are_new(commit.welds))
             _replace(connection, sql.SPOT_STATE, commit.spots)
             _replace(connection, sql.EVENT, commit.events)
@@ -70,7 +72,7 @@ class DuckStore:
                 sources_at_ns = commit.sources_at_ns or sources_at_ns
             connection.execute(sql.SET_PROGRESS, [max(cursor, commit.cursor), sources_at_ns])
             connection.commit()
-            self._closer.committed(reopened)
+            self._closer.committed(changed)
 
     def close_hours(self) -> int:
         """Count all hours that are over, which a thread does anyhow; return in how many steps. Raises `StoreError`."""
@@ -104,7 +106,7 @@ class DuckStore:
     ) -> pa.Table:
         """Return one page of welds, newest first."""
         with self._snapshot() as connection:
-            low, high = counted.span_of(filters)
+            low, high = counting.span_of(filters)
             wanted = (low, high if before is None else min(high, before[0] + 1))
             spans = self._spans_of_welds(connection, filters, wanted, limit)
             return _welds_at(connection, columns, *sql.rows_of_welds(filters, spans, limit, before))
@@ -129,8 +131,8 @@ class DuckStore:
         """Count welds by verdict in groups and time buckets: from the counts of closed hours, the rest one by one."""
         rows = schema.tally_schema(by, bucket_ns)
         with self._snapshot() as connection:
-            opened, wanted = self._open_spans(connection), counted.span_of(filters)
-            chosen, rest = counted.choose(wanted, opened, counted.columns_of(filters) | set(by), bucket_ns)
+            opened, wanted = self._open_spans(connection), counting.span_of(filters)
+            chosen, rest = counting.choose(wanted, opened, counting.columns_of(filters) | set(by), bucket_ns)
             if filters.body and rest and self._counts:
                 hours = _column(connection, counted.HOURS_OF_BODY, [filters.body])
                 rest = common(counted.hours_to_search(hours, opened), rest)
@@ -229,9 +231,14 @@ class DuckStore:
     def _open_spans(self, connection: duckdb.DuckDBPyConnection) -> list[Span]:
         """Return what is not closed, as this connection's transaction sees it."""
         if not self._counts:
-            return counted.open_spans(FIRST, [])
+            return counting.open_spans(FIRST, [])
         [until_ns] = _column(connection, counted.UNTIL, [])
-        return counted.open_spans(until_ns, _column(connection, counted.REOPENED, []))
+        return counting.open_spans(until_ns, _column(connection, counted.REOPENED, []))
+
+    @contextmanager
+    def _counter(self) -> Iterator[_HourCounter]:
+        with self._connection() as connection:
+            yield _HourCounter(connection)
 
     @contextmanager
     def _snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -284,7 +291,7 @@ class DuckStore:
             [(newest_ns,)] = database.execute(sql.NEWEST_NS).fetchall()
             self._found_ns, self._newest_ns = newest_ns, {}
             if not self._read_only:
-                self._closer.load(database, newest_ns)
+                self._closer.load(*_counted(database), newest_ns)
             self._counts = _has_counts(database)
         except BaseException:
             database.close()
@@ -304,6 +311,47 @@ class DuckStore:
             if self._database is not None:
                 self._database.close()
                 self._database = None
+
+
+class _HourCounter:
+    """Closes hours in one transaction, undone with its connection unless it ends."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def begin(self) -> None:
+        self._connection.begin()
+
+    def next_ns(self, from_ns: int) -> int | None:
+        """Return the time of the next weld; the first query fixes what the transaction sees."""
+        [(found,)] = self._connection.execute(counted.NEXT_NS, [from_ns]).fetchall()
+        return None if found is None else int(found)
+
+    def count(self, hours: Span, days: Span) -> None:
+        for statement in counted.COUNT_HOURS:
+            self._connection.execute(statement, hours)
+        for statement in counted.COUNT_DAYS:
+            self._connection.execute(statement, days)
+
+    def end(self, hours: Span, until_ns: int) -> None:
+        self._connection.execute(counted.SET_UNTIL, [until_ns])
+        self._connection.execute(counted.CLOSE_AGAIN, hours)
+        self._connection.commit()
+
+
+def _counted(database: duckdb.DuckDBPyConnection) -> tuple[int, list[int]]:
+    """Return up to when hours are closed and which are not, of a file that nobody else has.
+
+    Nothing is closed when the ids were hashed otherwise.
+    """
+    state = database.execute(counted.PROBE).fetchall()
+    if not any(same for _, same in state):
+        database.begin()
+        for statement in counted.BEGIN_ANEW:
+            database.execute(statement)
+        database.commit()
+        return FIRST, []
+    return state[0][0], _column(database, counted.REOPENED, [])
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, target: sql.Target, table: pa.Table, *, new: bool = False) -> None:

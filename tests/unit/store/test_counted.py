@@ -19,8 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.store import closing as closer
 from services.store import schema
-from services.store.duck import closing as closer
+from services.store.counting import DAY_NS as DAY
+from services.store.counting import HOUR_NS as HOUR
 from services.store.duck import counted, sql
 from services.store.duck.store import DuckStore
 from services.store.protocol import Commit, Filters
@@ -28,7 +30,6 @@ from tests.running import wait_until
 from tests.unit.store.rows import SECOND, T0, keeps, weld, welds
 from tests.unit.store.rows import counted as plainly
 
-HOUR, DAY = counted.HOUR_NS, counted.DAY_NS
 START = T0 // DAY * DAY
 CAUSES = ("", "", "expulsion", "low_heat", "learning")
 

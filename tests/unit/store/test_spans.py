@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.duck.spans import FIRST, LAST, Span, common, few, inner, without
+from services.store.spans import FIRST, LAST, Span, common, few, inner, without
 
 MOMENTS = range(-12, 40)
 

@@ -1,10 +1,10 @@
-"""Closes hours of welds (see `counted`) in a thread beside the commits, and opens again what a commit changes.
+"""Closes hours of welds (see `counting`) in a thread beside the commits, and opens again what a commit changes.
 
-    commit --reopen--> reopened                       in the commit's own transaction
-    thread: choose a span --count--> one transaction --still as it was?--> closed, else undone and tried later
+    commit --reopen--> open again, in the store       with or before the commit's welds
+    thread: choose a span --count--> written --still as it was?--> closed, else counted again later
 
-Counting reads a snapshot and holds up nobody. Only its beginning and its end take the lock that commits take, so that a
-commit that changes what is being counted is either in the snapshot or seen at the end.
+Counting holds up nobody. Only its beginning and its end take the lock that commits take, so that a commit that changes
+what is being counted either comes before it or is seen at the end.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Protocol
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.store.duck import counted
-from services.store.duck.counted import DAY_NS, HOUR_NS
-from services.store.duck.spans import FIRST, Span
+from services.store.counting import DAY_NS, HOUR_NS, MINUTE_NS
 from services.store.protocol import StoreError
+from services.store.spans import FIRST, Span
 
 _log = logging.getLogger(__name__)
 
-MARGIN_NS = 10 * counted.MINUTE_NS
+MARGIN_NS = 10 * MINUTE_NS
 """An hour is closed when the newest weld is so much younger: most that is late by a little comes before that."""
 LOOK_S = 10.0
 """Between two looks whether there is something to close."""
@@ -37,7 +36,7 @@ QUIET_S = 60.0
 
 @dataclass(slots=True)
 class _Known:
-    """What is in the file; changed under the writing lock only."""
+    """What is in the store; changed under the writing lock only."""
 
     until_ns: int = FIRST
     latest_ns: int = 0
@@ -46,14 +45,28 @@ class _Known:
     """Hour -> when it was last changed, s of the monotonic clock."""
 
 
+class HourCounter(Protocol):
+    """What a store does to close hours; all of it raises `StoreError`."""
+
+    def begin(self) -> None:
+        """Begin; no commit is under way until the next call has come back."""
+
+    def next_ns(self, from_ns: int) -> int | None:
+        """Return the time of the first weld at or after `from_ns`."""
+
+    def count(self, hours: Span, days: Span) -> None:
+        """Count the welds of whole hours anew, and add whole days up anew from their hours; commits may go on."""
+
+    def end(self, hours: Span, until_ns: int) -> None:
+        """Have these hours closed, and up to `until_ns` all that are not reopened; no commit is under way."""
+
+
 class Closer:
     """Knows what is closed, and closes more."""
 
-    def __init__(
-        self, connection: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]], writing: threading.Lock
-    ) -> None:
-        """Take what gives a connection for a transaction, and the lock that whoever commits holds."""
-        self._connection, self._writing = connection, writing
+    def __init__(self, counter: Callable[[], AbstractContextManager[HourCounter]], writing: threading.Lock) -> None:
+        """`counter` gives what counts one step and undoes it unless it ends; whoever commits holds `writing`."""
+        self._counter, self._writing = counter, writing
         self._known = _Known()
         self._counting: Span | None = None
         self._changed = False
@@ -62,34 +75,26 @@ class Closer:
         self._stop = threading.Event()
         self._looked_s = time.monotonic()
 
-    def load(self, database: duckdb.DuckDBPyConnection, latest_ns: int) -> None:
-        """Read what is closed, from a file that nobody else has; begin anew when the ids were hashed otherwise."""
-        state = database.execute(counted.PROBE).fetchall()
-        if not any(same for _, same in state):
-            database.begin()
-            for statement in counted.BEGIN_ANEW:
-                database.execute(statement)
-            database.commit()
-            state = [(FIRST, True)]
-        reopened = [start for (start,) in database.execute(counted.REOPENED).fetchall()]
-        self._known = _Known(state[0][0], latest_ns, dict.fromkeys(reopened, time.monotonic() - QUIET_S))
+    def load(self, until_ns: int, reopened: Iterable[int], latest_ns: int) -> None:
+        """Take what is in the store: up to when hours are closed, which are not, and the newest weld's time."""
+        self._known = _Known(until_ns, latest_ns, dict.fromkeys(reopened, time.monotonic() - QUIET_S))
 
-    def reopen(self, connection: duckdb.DuckDBPyConnection, time_ns: pa.ChunkedArray) -> list[int]:
-        """In a commit's transaction, open the hours of its welds that are closed; return them, for `committed`."""
+    def reopen(self, time_ns: pa.ChunkedArray) -> tuple[list[int], list[int]]:
+        """Return which closed hours a commit's welds are of, for `committed`, and which of them are not yet open.
+
+        The latter must be open in the store no later than the welds are there.
+        """
         if not len(time_ns):
-            return []
+            return [], []
         ends = pc.min_max(time_ns).as_py()
         known, counting = self._known, self._counting
         if counting and ends["min"] < counting[1] and ends["max"] >= counting[0]:
             self._changed = True
         known.latest_ns = max(known.latest_ns, ends["max"])
         if ends["min"] >= known.until_ns:
-            return []
+            return [], []
         hours = sorted({at // HOUR_NS * HOUR_NS for at in time_ns.to_pylist() if at < known.until_ns})
-        fresh = [hour for hour in hours if hour not in known.reopened]
-        if fresh:
-            connection.execute(counted.REOPEN, [fresh])
-        return hours
+        return hours, [hour for hour in hours if hour not in known.reopened]
 
     def committed(self, hours: list[int]) -> None:
         """Take note of what a commit has reopened, and start to close what can be closed."""
@@ -138,26 +143,21 @@ class Closer:
         return [hour for hour, changed_s in self._known.reopened.items() if changed_s <= limit]
 
     def _close_one(self, quiet_s: float) -> bool:
-        with self._connection() as connection:
+        with self._counter() as counter:
             with self._writing:
-                connection.begin()
-                chosen = self._choose(connection, quiet_s)
+                counter.begin()
+                chosen = self._choose(counter, quiet_s)
                 if chosen is None:
                     return False
-                # A weld of the time passed over, in which the snapshot has none, would be taken for counted as well.
+                # A weld of the time passed over, in which there was none, would be taken for counted as well.
                 start, end = chosen.hours
                 self._counting, self._changed = (min(start, self._known.until_ns), end), False
             try:
-                for statement in counted.COUNT_HOURS:
-                    connection.execute(statement, chosen.hours)
-                for statement in counted.COUNT_DAYS:
-                    connection.execute(statement, chosen.days)
+                counter.count(chosen.hours, chosen.days)
                 with self._writing:
                     if self._changed or self._stop.is_set():
                         return False
-                    connection.execute(counted.SET_UNTIL, [chosen.until_ns])
-                    connection.execute(counted.CLOSE_AGAIN, chosen.hours)
-                    connection.commit()
+                    counter.end(chosen.hours, chosen.until_ns)
                     self._known.until_ns = chosen.until_ns
                     for hour in [h for h in self._known.reopened if chosen.hours[0] <= h < chosen.hours[1]]:
                         del self._known.reopened[hour]
@@ -165,10 +165,10 @@ class Closer:
                 self._counting = None
         return True
 
-    def _choose(self, connection: duckdb.DuckDBPyConnection, quiet_s: float) -> _Step | None:
-        """Return what is closed next, up to the end of a day; the first query fixes what the transaction sees."""
+    def _choose(self, counter: HourCounter, quiet_s: float) -> _Step | None:
+        """Return what is closed next, up to the end of a day."""
         until_ns, target_ns = self._known.until_ns, self._target_ns()
-        [(next_ns,)] = connection.execute(counted.NEXT_NS, [until_ns]).fetchall()
+        next_ns = counter.next_ns(until_ns)
         if next_ns is not None and next_ns < target_ns:
             start = next_ns // HOUR_NS * HOUR_NS  # no weld lies between `until_ns` and this
             end = min(target_ns, _day(start) + DAY_NS)
@@ -185,7 +185,7 @@ class Closer:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One transaction of closing."""
+    """What is closed at once."""
 
     hours: Span
     """Counted anew from the welds."""
