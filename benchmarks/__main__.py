@@ -40,6 +40,7 @@ PARTS = {
     ),
     "judge": Part(("benchmarks.judge",), rows.judge),
     "queries": Part(("benchmarks.queries",), rows.queries, ("--rows", "1000000", "--times", "5")),
+    "influx": Part(("benchmarks.influx",), rows.influx, ("--rows", "100000", "--whole", "5000", "--times", "2")),
     "soak": Part(("benchmarks.live", "soak"), rows.soak, ("--minutes", "1")),
 }
 LONG = {"soak"}

@@ -79,7 +79,7 @@ def fill(path: Path, many: Many) -> None:
     with closing(duckdb.connect(path)) as database:
         database.execute("SET preserve_insertion_order = true")
         for first in range(0, many.rows, CHUNK):
-            database.execute(f"INSERT INTO weld {_welds(many, first, min(first + CHUNK, many.rows))}")
+            database.execute(f"INSERT INTO weld {select(many, first, min(first + CHUNK, many.rows))}")
         database.execute(
             "INSERT INTO body SELECT body, min(time_ns), max(time_ns), count(*) FILTER (verdict = 'ok'), "
             "count(*) FILTER (verdict = 'defect'), count(*) FILTER (verdict = 'unjudged'), "
@@ -96,7 +96,7 @@ def fill(path: Path, many: Many) -> None:
         database.execute("CHECKPOINT")
 
 
-def _welds(many: Many, first: int, last: int) -> str:
+def select(many: Many, first: int, last: int) -> str:
     columns = ", ".join(f'{_VALUES.get(field.name) or _float(field)} AS "{field.name}"' for field in schema.WELD)
     return f"""
         SELECT {columns} FROM (

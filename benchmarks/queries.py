@@ -178,14 +178,14 @@ def measure(path: Path, many: Many, times: int, only: str, say: Callable[[Answer
         rng = np.random.default_rng(len(question.name))
         first = max(_cold_ms(path, many, question, rng) for _ in range(COLD))
         with closing(DuckStore(path)) as store:
-            _spent_ms(store, many, question, rng, 3 + times // 10)
+            spent_ms(store, many, question, rng, 3 + times // 10)
             cpu_s = time.process_time()
-            spent = _spent_ms(store, many, question, rng, times)
+            spent = spent_ms(store, many, question, rng, times)
             cpu_ms = (time.process_time() - cpu_s) / times * 1000
         scanned = None
         if question.name.startswith(("rate", "trend", "Pareto")):
             with closing(EveryWeld(path)) as plain:
-                scanned = statistics.median(_spent_ms(plain, many, question, rng, SCANS))
+                scanned = statistics.median(spent_ms(plain, many, question, rng, SCANS))
         p50, p95 = (float(np.quantile(spent, q)) for q in (0.5, 0.95))
         found.append(Answered(question.name, times, p50, p95, cpu_ms, first, scanned))
         say(found[-1])
@@ -196,10 +196,11 @@ def _cold_ms(path: Path, many: Many, question: Question, rng: np.random.Generato
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     with closing(DuckStore(path)) as store:
-        return _spent_ms(store, many, question, rng, 1)[0]
+        return spent_ms(store, many, question, rng, 1)[0]
 
 
-def _spent_ms(store: Store, many: Many, question: Question, rng: np.random.Generator, times: int) -> list[float]:
+def spent_ms(store: Store, many: Many, question: Question, rng: np.random.Generator, times: int) -> list[float]:
+    """Return how long each of `times` answers took, ms."""
     spent = []
     for _ in range(times):
         start = time.perf_counter()

@@ -94,6 +94,15 @@ def queries(found: Found) -> Iterator[Row]:
     yield Row("memory of all processes, after the questions", f"{found['resident_mb']:,.0f} MB")
 
 
+def influx(found: Found) -> Iterator[Row]:
+    """Yield (e) over InfluxDB."""
+    yield Row("InfluxDB: closing a day of 330,000 welds", f"{found['close_s_per_day']:.0f} s")
+    for kind in ("counted", "searched"):
+        of = f"{found[kind]['rows'] / 1e6:g} million welds"
+        for one in found[kind]["found"]:
+            yield Row(f"InfluxDB: {one['question']}; {of}", f"p50 {one['p50']:.0f} ms, p95 {one['p95']:.0f} ms")
+
+
 def soak(found: Found) -> Iterator[Row]:
     """Yield (g): memory over time."""
     load = f"{found['stored_per_s']} welds/s for {found['minutes']:.0f} min, {found['pages']} page(s), "

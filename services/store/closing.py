@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,8 +54,11 @@ class HourCounter(Protocol):
     def next_ns(self, from_ns: int) -> int | None:
         """Return the time of the first weld at or after `from_ns`."""
 
-    def count(self, hours: Span, days: Span) -> None:
-        """Count the welds of whole hours anew, and add whole days up anew from their hours; commits may go on."""
+    def count(self, hours: Span, days: Span) -> Iterator[None]:
+        """Count the welds of whole hours anew, and add whole days up anew from their hours; commits may go on.
+
+        Between its parts it can be given up.
+        """
 
     def end(self, hours: Span, until_ns: int) -> None:
         """Have these hours closed, and up to `until_ns` all that are not reopened; no commit is under way."""
@@ -153,7 +156,9 @@ class Closer:
                 start, end = chosen.hours
                 self._counting, self._changed = (min(start, self._known.until_ns), end), False
             try:
-                counter.count(chosen.hours, chosen.days)
+                for _ in counter.count(chosen.hours, chosen.days):
+                    if self._stop.is_set():
+                        return False
                 with self._writing:
                     if self._changed or self._stop.is_set():
                         return False

@@ -1,10 +1,8 @@
 """Hours of welds, counted once when they are over: which counts answer a question, and what is left to the welds.
 
-    weld --close--> rate_hour --> rate_day      welds by verdict, per place, spot, programme and cause
-                    rate_5min                   the same per cell and cause: for trends in small steps
-
-An hour is closed when its welds are in these tables. What is not closed is read from the welds themselves, so no answer
-depends on what is closed. `closing` does the closing; how each store keeps counts is its own affair.
+Each store has levels of counts: welds by verdict in units of time, by some columns. An hour is closed when its welds
+are in all of them; a day's level has a day when all its hours are closed. What is not closed is read from the welds
+themselves, so no answer depends on what is closed. `closing` does the closing.
 """
 
 from __future__ import annotations
@@ -26,17 +24,11 @@ MOST_OPEN = 16
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A table of counts, one row for each unit of time in which there is a weld of these columns."""
+    """Counts, one row for each unit of time and each combination of these columns' values that a weld has there."""
 
     name: str
     width_ns: int
     columns: tuple[str, ...]
-
-
-DAY = Level("rate_day", DAY_NS, (*PLACE, "cause"))
-HOUR = Level("rate_hour", HOUR_NS, (*PLACE, "cause"))
-FIVE = Level("rate_5min", 5 * MINUTE_NS, (*PLACE[:4], "cause"))
-LEVELS = (DAY, HOUR, FIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +44,16 @@ def open_spans(until_ns: int, reopened: Iterable[int]) -> list[Span]:
     return few([*((start, start + HOUR_NS) for start in reopened if start < until_ns), (until_ns, LAST)], MOST_OPEN)
 
 
-def choose(wanted: Span, opened: list[Span], columns: set[str], bucket_ns: int = 0) -> tuple[list[Counts], list[Span]]:
-    """Return which levels answer for which parts of `wanted`, and what is left to be read from the welds themselves."""
+def choose(
+    levels: Iterable[Level], wanted: Span, opened: list[Span], columns: set[str], bucket_ns: int = 0
+) -> tuple[list[Counts], list[Span]]:
+    """Return which levels answer for which parts of `wanted`, and what is left to be read from the welds themselves.
+
+    The first of `levels` that can is taken; `columns` are those that filters or groups look at.
+    """
     rest: list[Span] = [wanted] if wanted[0] < wanted[1] else []
     chosen: list[Counts] = []
-    # Without spots and guns, five minutes of a cell are fewer rows than an hour of every spot.
-    for level in (DAY, FIVE if columns <= set(FIVE.columns) else HOUR):
+    for level in levels:
         if columns <= set(level.columns) and bucket_ns % level.width_ns == 0:
             spans = inner(without(rest, opened), level.width_ns)
             if spans:

@@ -1,8 +1,9 @@
 """What DuckDB keeps of closed hours (see `services.store.counting`): counts, and what tells where to search.
 
-    rate_hour, rate_day, rate_5min      the levels of `counting`
-    weld_hour                           a hash of the id, and the hour
-    body_hour                           which body was welded in which hour
+    weld --close--> rate_hour --> rate_day      welds by verdict, per place, spot, programme and cause
+                    rate_5min                   the same per cell and cause: for trends in small steps
+                    weld_hour                   a hash of the id, and the hour
+                    body_hour                   which body was welded in which hour
 
 `counted` says up to when hours are closed, `reopened` which of them are not any more, as a later commit changed them.
 """
@@ -14,11 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.store import schema
-from services.store.counting import DAY, DAY_NS, FIVE, HOUR, HOUR_NS, LEVELS, Level
+from services.store.counting import DAY_NS, HOUR_NS, MINUTE_NS, PLACE, Level
 from services.store.spans import FIRST, Span, few, inner, without
 
 Params = list[str | int | list[str] | list[int]]
 
+DAY = Level("rate_day", DAY_NS, (*PLACE, "cause"))
+HOUR = Level("rate_hour", HOUR_NS, (*PLACE, "cause"))
+FIVE = Level("rate_5min", 5 * MINUTE_NS, (*PLACE[:4], "cause"))
+LEVELS = (DAY, FIVE, HOUR)
+"""As they are chosen: without spots and guns, five minutes of a cell are fewer rows than an hour of every spot."""
 MOST_HOURS = 64
 """Ranges that welds are searched for in."""
 _VERDICTS = schema.VERDICTS

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from services.store import schema
-from services.store.counting import DAY, PLACE, Counts
+from services.store.counting import PLACE, Counts
 from services.store.duck import counted
-from services.store.duck.counted import Params
+from services.store.duck.counted import DAY, Params
 from services.store.protocol import Filters
 from services.store.spans import FIRST, LAST, Span
 

@@ -132,7 +132,8 @@ class DuckStore:
         rows = schema.tally_schema(by, bucket_ns)
         with self._snapshot() as connection:
             opened, wanted = self._open_spans(connection), counting.span_of(filters)
-            chosen, rest = counting.choose(wanted, opened, counting.columns_of(filters) | set(by), bucket_ns)
+            columns = counting.columns_of(filters) | set(by)
+            chosen, rest = counting.choose(counted.LEVELS, wanted, opened, columns, bucket_ns)
             if filters.body and rest and self._counts:
                 hours = _column(connection, counted.HOURS_OF_BODY, [filters.body])
                 rest = common(counted.hours_to_search(hours, opened), rest)
@@ -327,11 +328,11 @@ class _HourCounter:
         [(found,)] = self._connection.execute(counted.NEXT_NS, [from_ns]).fetchall()
         return None if found is None else int(found)
 
-    def count(self, hours: Span, days: Span) -> None:
-        for statement in counted.COUNT_HOURS:
-            self._connection.execute(statement, hours)
-        for statement in counted.COUNT_DAYS:
-            self._connection.execute(statement, days)
+    def count(self, hours: Span, days: Span) -> Iterator[None]:
+        for statements, span in ((counted.COUNT_HOURS, hours), (counted.COUNT_DAYS, days)):
+            for statement in statements:
+                self._connection.execute(statement, span)
+                yield
 
     def end(self, hours: Span, until_ns: int) -> None:
         self._connection.execute(counted.SET_UNTIL, [until_ns])

@@ -11,13 +11,11 @@ import pyarrow as pa
 
 from services.store import schema
 from services.store.influx.lines import decode_tag
-from services.store.influx.points import OLDER_ROWS, ROWS
+from services.store.influx.points import OLDER_ROWS, ROWS, Group
 
 Answer = Mapping[str, str]
 Value = str | int | float | bool | None
 Row = dict[str, Value]
-Group = tuple[tuple[str, ...], int]
-"""The values of `by`, and the bucket."""
 Counts = Counter[tuple[Group, str]]
 """Welds per group and verdict."""
 
@@ -54,12 +52,16 @@ def _array(values: list[Value], kind: pa.DataType) -> pa.Array:
 
 
 def count_fields(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> Counts:
-    """Count by answers that hold one verdict, `_field`, each; a group that they do not have is ""."""
+    """Count by answers that hold one verdict, `_field`, each."""
     counts: Counts = Counter()
     for answer in answers:
-        values = tuple(decode_tag(answer.get(column, "")) for column in by)
-        counts[(values, _bucket(answer, bucket_ns)), answer["_field"]] += round(float(answer["_value"]))
+        counts[group(answer, by, bucket_ns), answer["_field"]] += round(float(answer["_value"]))
     return counts
+
+
+def group(answer: Answer, by: tuple[str, ...], bucket_ns: int) -> Group:
+    """Return which group an answer is of; a tag that it does not have is ""."""
+    return tuple(decode_tag(answer.get(column, "")) for column in by), _bucket(answer, bucket_ns)
 
 
 def count_marks(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) -> Counts:
@@ -81,16 +83,16 @@ def count_marks(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int) 
 
 def tally(counts: Counts, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
     """Return counts as the contract's table."""
-    groups = {group for (group, _), n in counts.items() if n}
+    groups = {one for (one, _), n in counts.items() if n}
     if not by and not bucket_ns:
         groups = {((), 0)}
     rows = [
         {
-            **dict(zip(by, group[0], strict=True)),
-            "bucket_ns": group[1],
-            **{verdict: counts[group, verdict] for verdict in schema.VERDICTS},
+            **dict(zip(by, one[0], strict=True)),
+            "bucket_ns": one[1],
+            **{verdict: counts[one, verdict] for verdict in schema.VERDICTS},
         }
-        for group in sorted(groups, key=lambda group: (group[1], group[0]))
+        for one in sorted(groups, key=lambda one: (one[1], one[0]))
     ]
     return pa.Table.from_pylist(rows, schema=schema.tally_schema(by, bucket_ns))
 
@@ -99,16 +101,15 @@ def means(answers: Iterable[Answer], by: tuple[str, ...], bucket_ns: int, column
     """Return answers that hold a `count` or a `sum` each, by `_field`, as the contract's table of `columns`."""
     parts: dict[Group, dict[str, float]] = defaultdict(lambda: {"count": 0.0, "sum": 0.0})
     for answer in answers:
-        values = tuple(decode_tag(answer.get(column, "")) for column in by)
-        parts[values, _bucket(answer, bucket_ns)][answer["_field"]] += float(answer["_value"])
+        parts[group(answer, by, bucket_ns)][answer["_field"]] += float(answer["_value"])
     rows = [
         {
-            **dict(zip(by, group[0], strict=True)),
-            "bucket_ns": group[1],
+            **dict(zip(by, one[0], strict=True)),
+            "bucket_ns": one[1],
             "n": round(part["count"]),
             "mean": part["sum"] / part["count"],
         }
-        for group, part in sorted(parts.items(), key=lambda item: (item[0][1], item[0][0]))
+        for one, part in sorted(parts.items(), key=lambda item: (item[0][1], item[0][0]))
     ]
     return pa.Table.from_pylist(rows, schema=columns)
 

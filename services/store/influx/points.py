@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.welds.features import FEATURES
 from services.store import schema
+from services.store.counting import DAY_NS, HOUR_NS, MINUTE_NS, PLACE, Level
 from services.store.influx.lines import json_rows, lines, per_value
 from services.store.keyed import last_of_each
 
@@ -22,9 +23,9 @@ SLOTS = 256
 """Series that body ids, and weld ids, are spread over: a tag per id would make a series per car."""
 LOG_SLOTS = 16
 """Series that the log of all welds is spread over."""
-MINUTE_NS = 60_000_000_000
 
-PLACE = ("site", "area", "line", "cell", "gun", "spot", "program")
+Group = tuple[tuple[str, ...], int]
+"""Values of some columns, and the start of a bucket, ns."""
 
 ROWS: dict[str, tuple[str, ...]] = {
     name: (*first, *(column for column in rows.names if column not in first))
@@ -40,8 +41,22 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 """Columns in the order in which `row` has them: first those that queries match a prefix of."""
 
-LAYOUT = 2
-"""Of all that is in a bucket: `progress` tells it. Buckets of the first release do not; theirs is 1."""
+_CELL = (*PLACE[:4], "cause")
+CELL_DAY, CELL_HOUR, CELL_5MIN = (
+    Level(f"rate_cell_{unit}", width_ns, _CELL)
+    for unit, width_ns in (("day", DAY_NS), ("hour", HOUR_NS), ("5min", 5 * MINUTE_NS))
+)
+SPOT_DAY, SPOT_HOUR = (
+    Level(f"rate_spot_{unit}", width_ns, PLACE) for unit, width_ns in (("day", DAY_NS), ("hour", HOUR_NS))
+)
+LEVELS = (CELL_DAY, SPOT_DAY, CELL_HOUR, CELL_5MIN, SPOT_HOUR)
+"""As they are chosen. What a sum takes is by series more than by points, so spots are not told apart by cause too."""
+
+LAYOUT = 3
+"""Of all that is in a bucket: `progress` tells it. Buckets of the first release do not; theirs is 1.
+
+2 has the columns below, 3 counts: whoever writes welds without knowing of these would leave them wrong.
+"""
 _CAME_WITH_2 = {
     "weld": {
         "risk", "shadow_risk", "by_model", "lacks", "shape_t2", "shape_q", "cause_scores", "loop_uh",
@@ -72,6 +87,9 @@ MEASUREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "agv": (("agv",), (*schema.AGV.names[1:], "row")),
     "source": (("source",), (*schema.SOURCE.names[1:], "row")),
     "account": (("source",), ACCOUNT_CHARTED),
+    **{level.name: (level.columns, schema.VERDICTS) for level in LEVELS},
+    "counted": ((), ("until_ns",)),
+    "reopened": ((), ("open",)),
     "progress": ((), ("cursor", "sources_at_ns", "layout")),
 }
 """Per measurement its tags and its fields: what dashboards can name."""
@@ -160,6 +178,30 @@ def account_lines(sources: pa.Table, at_ns: int) -> list[str]:
     table = last_of_each(sources, ("source",)).combine_chunks()
     time_ns = pa.repeat(at_ns // MINUTE_NS * MINUTE_NS, len(table))
     return lines("account", _columns(table, ("source",)), _columns(table, ACCOUNT_CHARTED), time_ns)
+
+
+def count_lines(level: Level, counts: Mapping[Group, Sequence[int | None]]) -> list[str]:
+    """Return the lines of counts: of each group (values of the level's columns, start in ns) the welds by verdict.
+
+    What is None is not written; of each group something must be.
+    """
+    groups = list(counts)
+    tags = {name: pa.array([values[k] for values, _ in groups]) for k, name in enumerate(level.columns)}
+    fields = {
+        verdict: pa.array([counts[group][k] for group in groups], pa.float64())
+        for k, verdict in enumerate(schema.VERDICTS)
+    }
+    return lines(level.name, tags, fields, pa.array([start_ns for _, start_ns in groups], pa.int64()))
+
+
+def counted_lines(until_ns: int) -> list[str]:
+    """Return the line that says up to when hours are closed."""
+    return lines("counted", {}, {"until_ns": pa.array([until_ns], pa.int64())}, pa.array([STATES_NS], pa.int64()))
+
+
+def reopened_lines(hours: Sequence[int], *, is_open: bool) -> list[str]:
+    """Return the lines that say of hours whether they are open again."""
+    return lines("reopened", {}, {"open": pa.repeat(is_open, len(hours))}, pa.array(hours, pa.int64()))
 
 
 def progress_lines(cursor: int, sources_at_ns: int) -> list[str]:

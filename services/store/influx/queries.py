@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from services.store.counting import PLACE, Level
 from services.store.influx.lines import encode_tag
-from services.store.influx.points import PLACE, STATES_NS
+from services.store.influx.points import STATES_NS
 from services.store.protocol import Filters
 
 MIN_NS = -9_223_372_036_854_000_000
@@ -56,6 +57,16 @@ def rows(
     if newest:
         text += f'\n|> sort(columns: ["_time"], desc: true) |> limit(n: {newest:d})'
     return text
+
+
+def several(texts: Sequence[str]) -> str:
+    """Return the query whose answer is that of all these queries, one after the other."""
+    return "\n".join(f'{text}\n|> yield(name: "{number}")' for number, text in enumerate(texts))
+
+
+def oldest_time(measurement: str, field: str, span: tuple[int, int]) -> str:
+    """Return the query for the time of the oldest point; of any field without one."""
+    return f'{_points(span, measurement, field, {})}\n|> group() |> first() |> keep(columns: ["_time"])'
 
 
 def newest_time(measurement: str, field: str, tags: Mapping[str, str], span: tuple[int, int]) -> str:
@@ -101,6 +112,38 @@ def sums(
         f"{_points(span, measurement, '', tags)}\n|> filter(fn: (r) => {chosen})\n"
         f"|> group(columns: {columns}) |> sum() |> keep(columns: {_columns(['_field', '_value', *by])})"
     )
+
+
+def counts(
+    level: Level,
+    fields: Sequence[str],
+    tags: Mapping[str, str],
+    by: Sequence[str],
+    span: tuple[int, int],
+    every_ns: int,
+) -> str:
+    """Return the query for the sums of a level's counts in groups and, when `every_ns` > 0, windows."""
+    if not every_ns:
+        return sums(level.name, fields, tags, by, span)
+    chosen = " or ".join(f'r._field == "{field}"' for field in fields)
+    return (
+        f"{_points(span, level.name, '', tags)}\n|> filter(fn: (r) => {chosen})\n"
+        f"|> group(columns: {_columns(['_field', *by])}) {_windows(every_ns, 'sum')}\n"
+        f"|> keep(columns: {_columns(['_field', '_time', '_value', *by])})"
+    )
+
+
+def counted_groups(level: Level, span: tuple[int, int]) -> str:
+    """Return the query for time and tags of all of a level's counts; those by several verdicts come as often."""
+    return f"{_points(span, level.name, '', {})}\n|> group() |> keep(columns: {_columns(['_time', *level.columns])})"
+
+
+def counted() -> str:
+    """Return the query for up to when hours are closed (`until_ns`), and for those that are open again (`_time`)."""
+    until = _points((STATES_NS, STATES_NS + 1), "counted", "until_ns", {})
+    reopened = f"{_points((MIN_NS, STATES_NS), 'reopened', 'open', {})}\n|> filter(fn: (r) => r._value == true)"
+    keep = '|> keep(columns: ["_field", "_time", "_value"])'
+    return several([f"{until} {keep}", f"{reopened} {keep}"])
 
 
 def verdict_windows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
@@ -12,16 +13,19 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from services.config import StoreSettings
-from services.store import schema
-from services.store.influx import answers, points, queries, scan
+from services.store import counting, schema
+from services.store.closing import Closer
+from services.store.counting import PLACE
+from services.store.influx import answers, counts, points, queries, scan
 from services.store.influx.answers import Counts, Row
-from services.store.influx.points import BLUR_NS, PLACE, STATES_NS
+from services.store.influx.points import BLUR_NS, STATES_NS
 from services.store.influx.session import Session
 from services.store.keyed import last_of_each
 from services.store.protocol import Commit, Filters, StoreError
+from services.store.spans import Span
 
-Span = tuple[int, int]
-"""From, inclusive, to, exclusive; ns."""
+LEAST_COUNTED_NS = 12 * counting.HOUR_NS
+"""A shorter range is read from the welds: what is closed, and several small sums, take as long to ask for."""
 
 
 class InfluxStore:
@@ -36,14 +40,19 @@ class InfluxStore:
         self._session, self._bucket = Session(settings), settings.bucket
         self._writing = threading.Lock()
         self._written: _Written | None = None
+        self._closer = Closer(lambda: nullcontext(counts.HourCounter(self._session)), self._writing)
 
     def commit(self, commit: Commit) -> None:
         """Write a commit, its cursor last."""
         with self._writing:
             if self._written is None:
                 self._session.ensure_bucket()
+                self._closer.load(*counts.counted(self._session), self._newest_ns())
                 self._written = _Written(*self._progress(), self._spot_times())
             written = self._written
+            changed, fresh = self._closer.reopen(commit.welds["time_ns"])
+            if fresh:
+                self._session.write(points.reopened_lines(fresh, is_open=True))
             spots = written.not_older(commit.spots)
             self._session.write(
                 chain(
@@ -60,6 +69,14 @@ class InfluxStore:
             cursor = max(commit.cursor, written.cursor)
             self._session.write(points.progress_lines(cursor, sources_at_ns))
             self._written = _Written(cursor, sources_at_ns, written.spot_times | _times(spots))
+            self._closer.committed(changed)
+
+    def close_hours(self) -> int:
+        """Count all hours that are over, which a thread does anyhow; return in how many steps. Raises `StoreError`.
+
+        Only for whoever commits, after a commit.
+        """
+        return self._closer.close_hours(quiet_s=0)
 
     def cursor(self) -> int:
         """Return the newest committed cursor, 0 when nothing was committed."""
@@ -108,31 +125,40 @@ class InfluxStore:
         return answers.tally(self._count(filters, by, bucket_ns), by, bucket_ns)
 
     def _count(self, filters: Filters, by: tuple[str, ...], bucket_ns: int) -> Counts:
-        span, tags = self._weld_span(filters), _tags(filters)
         verdicts = [verdict for verdict in schema.VERDICTS if filters.verdict in {"", verdict}]
-        if span[0] >= span[1] or not verdicts:
+        if not verdicts:
             return Counter()
-        if not (filters.cause or filters.body or {"cause", "body"} & set(by)):
-            return self._count_verdicts(verdicts, tags, by, span, bucket_ns)
-        pattern = queries.mark_pattern(filters)
-        counts: Counts = Counter()
-        if not (pattern or "body" in by):
-            # Marks are many, and nearly all are those of ok welds, which have no cause: InfluxDB counts these itself.
-            pattern = queries.NOT_OK
-            counts = self._count_verdicts(["ok"], tags, by, span, bucket_ns)
-        own = tuple(column for column in by if column in PLACE)
-        found = self._query(queries.marks(pattern, tags, own, span, timed=bucket_ns > 0))
-        return counts + answers.count_marks(found, by, bucket_ns)
-
-    def _count_verdicts(
-        self, verdicts: Sequence[str], tags: Mapping[str, str], by: tuple[str, ...], span: Span, bucket_ns: int
-    ) -> Counts:
-        own = tuple(column for column in by if column in PLACE)
-        if bucket_ns:
-            found = self._query(queries.verdict_windows(verdicts, tags, own, span, bucket_ns))
+        columns, wanted = counting.columns_of(filters) | set(by), counting.span_of(filters)
+        if "body" in columns or wanted[1] - wanted[0] < LEAST_COUNTED_NS:
+            chosen, rest = list[counting.Counts](), [self._weld_span(filters)]
         else:
-            found = self._query(queries.sums("weld", verdicts, tags, own, span))
-        return answers.count_fields(found, by, bucket_ns)
+            chosen, rest = counting.choose(points.LEVELS, wanted, self._open_spans(), columns, bucket_ns)
+        sums: list[str] = []
+        marks: list[str] = []
+        tags, own = _tags(filters), tuple(column for column in by if column in PLACE)
+        for part in chosen:
+            for span in chain.from_iterable(map(counts.in_range, part.spans)):
+                cause = {"cause": filters.cause}
+                sums.append(queries.counts(part.level, verdicts, tags | cause, by, span, bucket_ns))
+        for span in chain.from_iterable(map(counts.in_range, rest)):
+            pattern = queries.mark_pattern(filters)
+            if not columns & {"cause", "body"}:
+                sums.append(_sums_of_welds(verdicts, tags, own, span, bucket_ns))
+                continue
+            if not pattern and "body" not in by:
+                # Marks are many, and nearly all are of ok welds, which have no cause: InfluxDB counts these itself.
+                pattern = queries.NOT_OK
+                sums.append(_sums_of_welds(["ok"], tags, own, span, bucket_ns))
+            marks.append(queries.marks(pattern, tags, own, span, timed=bucket_ns > 0))
+        return answers.count_fields(self._answers(sums), by, bucket_ns) + answers.count_marks(
+            self._answers(marks), by, bucket_ns
+        )
+
+    def _open_spans(self) -> list[Span]:
+        return counting.open_spans(*counts.counted(self._session))
+
+    def _answers(self, texts: list[str]) -> list[dict[str, str]]:
+        return self._query(queries.several(texts)) if texts else []
 
     def means(self, filters: Filters, feature: str, by: tuple[str, ...], bucket_ns: int) -> pa.Table:
         """Average a feature in groups and time buckets."""
@@ -229,6 +255,7 @@ class InfluxStore:
 
     def close(self) -> None:
         """Close the connections."""
+        self._closer.pause()
         self._session.close()
 
     def _write_states(self, commit: Commit) -> None:
@@ -250,6 +277,10 @@ class InfluxStore:
             )
         return found.get("cursor", 0), found.get("sources_at_ns", 0)
 
+    def _newest_ns(self) -> int:
+        found = self._query(queries.newest_time("log", "row", {}, (queries.MIN_NS, STATES_NS)))
+        return max((answers.time_ns(answer["_time"]) for answer in found), default=0)
+
     def _spot_times(self) -> dict[tuple[str, str], int]:
         return {(str(row["spot"]), str(row["program"])): _int(row["time_ns"]) for row in self._states("spot_state")}
 
@@ -269,6 +300,14 @@ class InfluxStore:
 
     def _query(self, text: str) -> list[dict[str, str]]:
         return self._session.query(text)
+
+
+def _sums_of_welds(
+    verdicts: Sequence[str], tags: Mapping[str, str], by: tuple[str, ...], span: Span, bucket_ns: int
+) -> str:
+    if bucket_ns:
+        return queries.verdict_windows(verdicts, tags, by, span, bucket_ns)
+    return queries.sums("weld", verdicts, tags, by, span)
 
 
 @dataclass(frozen=True, slots=True)

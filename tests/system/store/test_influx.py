@@ -12,6 +12,7 @@ import pytest
 
 from services.config import StoreSettings
 from services.store import open_store, schema
+from services.store.counting import DAY_NS
 from services.store.influx.points import LAYOUT, MEASUREMENTS, STATES_NS
 from services.store.influx.session import Session
 from services.store.influx.store import InfluxStore
@@ -168,7 +169,7 @@ def test_what_dashboards_can_name_is_what_is_written(influxd: Influxd) -> None:
     store.commit(
         Commit(
             cursor=1,
-            welds=one(schema.WELD, time_ns=T0, verdict="ok"),
+            welds=one(schema.WELD, time_ns=T0, verdict="defect"),
             bodies=one(schema.BODY, first_ns=T0),
             spots=one(schema.SPOT_STATE, time_ns=T0),
             agvs=one(schema.AGV),
@@ -178,6 +179,10 @@ def test_what_dashboards_can_name_is_what_is_written(influxd: Influxd) -> None:
             sources_at_ns=T0,
         )
     )
+    for cursor, (after_ns, verdict) in enumerate(((1, "ok"), (2, "unjudged"), (3 * DAY_NS, "ok")), 2):
+        store.commit(Commit(cursor, one(schema.WELD, time_ns=T0 + after_ns, verdict=verdict)))
+    store.close_hours()
+    store.commit(Commit(cursor=5, welds=one(schema.WELD, time_ns=T0, verdict="unjudged")))
     session = Session(settings)
     seen: dict[str, tuple[set[str], set[str]]] = {}
     for answer in session.query(f'{EVERYTHING} |> map(fn: (r) => ({{r with _value: ""}}))'):

@@ -47,3 +47,17 @@ def test_only_a_plant_that_does_nothing_is_idle() -> None:
         "cores_taken": {"0 welds/s, 0 browser(s)": {"lineside": 0.031}, "0 welds/s, 1 browser(s)": {"lineside": 0.04}}
     }
     assert [(row.figure, row.met) for row in rows.idle(found)] == [("3.1%", False), ("4.0%", None)]
+
+
+def test_questions_to_influxdb_say_of_how_many_welds_each_is() -> None:
+    one = {"question": "rate", "p50": 20.4, "p95": 31.0}
+    found = {
+        "close_s_per_day": 7.6,
+        "counted": {"rows": 3_000_000, "found": [one]},
+        "searched": {"rows": 150_000, "found": [one | {"question": "weld by id"}]},
+    }
+    assert [(row.name, row.figure) for row in rows.influx(found)] == [
+        ("InfluxDB: closing a day of 330,000 welds", "8 s"),
+        ("InfluxDB: rate; 3 million welds", "p50 20 ms, p95 31 ms"),
+        ("InfluxDB: weld by id; 0.15 million welds", "p50 20 ms, p95 31 ms"),
+    ]
