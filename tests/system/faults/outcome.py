@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from edge.topics import JOURNAL
 from services.layout import DataLayout
 from services.reconciling import KIND
+from services.store.counting import HOUR_NS
 from services.store.protocol import Filters, Store
 
 ALL = 10_000_000
@@ -34,6 +35,8 @@ KEYS = {
     "reject": ("topic", "item", "path", "came", "expected", "bytes"),
     "account": ("source",),
     "curve": ("ordinal",),
+    "rate of cells": ("bucket_ns", "cell", "cause"),
+    "rate of spots": ("bucket_ns", "spot", "program"),
 }
 SHOWN = 5
 
@@ -50,6 +53,9 @@ def outcome(store: Store, data: Path) -> Tables:
         "reject": store.rejects("", ALL).drop_columns(["received_ns", "seq"]),
         "account": sources.select(["source", "stored", "last_time_ns"]),
         "curve": _curves(DataLayout(data).curves),
+        # From the counts of closed hours, where the load is long enough that there are any, else from the welds.
+        "rate of cells": store.tally(Filters(), ("cell", "cause"), HOUR_NS),
+        "rate of spots": store.tally(Filters(), ("spot", "program"), HOUR_NS),
     }
     kinds, names = tables["event"]["kind"].to_pylist(), tables["account"]["source"].to_pylist()
     tables["event"] = tables["event"].filter(pa.array([kind != KIND for kind in kinds], pa.bool_()))
